@@ -1,0 +1,22 @@
+"""Randomness that belongs to a sample, not to a batch: the same seed gives the same picture, alone or among others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor
+
+
+def generators(seeds: Sequence[int]) -> list[Generator]:
+    """Make one CPU generator a sample, so that results do not depend on the device or on the batch."""
+    return [Generator().manual_seed(seed) for seed in seeds]
+
+
+def noise(shape: Sequence[int], own: Sequence[Generator], *, like: Tensor) -> Tensor:
+    """Draw standard normal noise `[b *shape]`, row i from generator i, with dtype and device of `like`.
+
+    Numbers are drawn in float32 on the CPU and converted, so that float64 runs see the same noise.
+    """
+    rows = [torch.randn(tuple(shape), generator=each) for each in own]
+    return torch.stack(rows).to(like)

@@ -1,0 +1,1 @@
+"""Specs: models and recipes as frozen data. Nothing here imports torch."""

@@ -1,0 +1,155 @@
+"""Reading and writing spec files: YAML or JSON, one-level `extends`, and `a.b.c=value` overrides."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from diptych.errors import OutputError, Problem, SpecError
+from diptych.spec.model import ModelSpec
+from diptych.spec.structure import structure, unstructure
+
+
+def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] = ()) -> Any:
+    """Read a spec file.
+
+    Args:
+        path: a `.yaml`, `.yml` or `.json` file.
+        cls: the spec class it holds: a model spec unless said otherwise.
+        overrides: changes such as `generate.features.sampler.steps=8`; values are YAML.
+
+    Raises:
+        SpecError: if the file is missing, is not YAML or JSON, or holds anything that is not valid.
+    """
+    return structure(read_data(path, overrides), cls, str(path))
+
+
+def read_data(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Read the plain data of a spec file, with `extends` merged in and overrides applied.
+
+    Raises:
+        SpecError: if the file is missing, unreadable, extends a file that itself extends, or an override is malformed.
+    """
+    path = Path(path)
+    data = _load(path)
+    if "extends" in data:
+        name = data.pop("extends")
+        if not isinstance(name, str):
+            raise _fail(path, "extends", f"expected a file name, got {name!r}", "wrong-type")
+        base = _load(path.parent / name)
+        if "extends" in base:
+            raise _fail(path, "extends", f"'{name}' itself extends another file; only one level is allowed")
+        data = merge(base, data)
+    for override in overrides:
+        data = _override(data, override, path)
+    return data
+
+
+def write_spec(spec: Any, path: str | Path) -> None:
+    """Write a spec as JSON (`.json`) or YAML (anything else).
+
+    Raises:
+        UnregisteredPartError: if it holds a part made in code; nothing is written.
+        OutputError: if the file cannot be written.
+    """
+    path, data = Path(path), unstructure(spec)
+    text = to_json(spec) if path.suffix == ".json" else yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}; choose another place") from error
+
+
+def to_json(spec: Any) -> str:
+    """Return a spec as JSON text."""
+    return json.dumps(unstructure(spec), indent=2, ensure_ascii=False) + "\n"
+
+
+def spec_hash(spec: Any) -> str:
+    """Return the first 12 hexadecimal digits of the SHA-256 of a spec's canonical JSON."""
+    text = json.dumps(unstructure(spec), sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay changes over plain data: mappings merge key by key, lists of named entries by name, all else is replaced.
+
+    A mapping that says another `type` than the one below replaces it whole.
+    """
+    merged = dict(base)
+    for key, value in change.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping) and value.get("type", below.get("type")) == below.get("type"):
+            merged[key] = merge(below, value)
+        elif _named(value) and _named(below):
+            merged[key] = _merge_named(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _named(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(v, Mapping) and "name" in v for v in value)
+
+
+def _merge_named(base: Any, change: Any) -> list[Any]:
+    changes = {each["name"]: each for each in change}
+    kept = [merge(each, changes.pop(each["name"], {})) for each in base]
+    return [*kept, *changes.values()]
+
+
+def _override(data: dict[str, Any], override: str, path: Path) -> dict[str, Any]:
+    keys, equals, text = override.partition("=")
+    if not equals or not all(keys.split(".")):
+        raise _fail(path, "--set", f"'{override}' is not of the form a.b.c=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise _fail(path, keys, f"'{text}' is not a YAML value: {error}") from error
+    return _set(data, keys.split("."), value, keys, path)
+
+
+def _set(data: Any, keys: list[str], value: Any, whole: str, path: Path) -> Any:
+    if not keys:
+        return value
+    key, rest = keys[0], keys[1:]
+    if isinstance(data, list):
+        index = next((i for i, each in enumerate(data) if isinstance(each, Mapping) and each.get("name") == key), None)
+        if index is None and key.isdigit() and int(key) < len(data):
+            index = int(key)
+        if index is None:
+            names = [str(each.get("name", i)) if isinstance(each, Mapping) else str(i) for i, each in enumerate(data)]
+            raise _fail(path, whole, f"no entry '{key}' in this list; there are: {', '.join(names) or 'none'}")
+        return [*data[:index], _set(data[index], rest, value, whole, path), *data[index + 1 :]]
+    if data is None:
+        data = {}
+    if not isinstance(data, Mapping):
+        raise _fail(path, whole, f"'{key}' cannot be set inside {data!r}")
+    return {**data, key: _set(data.get(key), rest, value, whole, path)}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        beside = sorted(each.name for each in path.parent.glob("*.y*ml"))[:8] if path.parent.is_dir() else []
+        hint = f"; spec files beside it: {', '.join(beside)}" if beside else ""
+        raise _fail(path, "", f"no such file{hint}", "missing") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _fail(path, "", f"cannot be read as text: {error}") from error
+    try:
+        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        raise _fail(path, "", f"is not valid {'JSON' if path.suffix == '.json' else 'YAML'}: {error}") from error
+    if not isinstance(data, dict):
+        raise _fail(path, "", f"expected a mapping of keys, got {type(data).__name__}", "wrong-type")
+    return data
+
+
+def _fail(path: Path, where: str, message: str, code: str = "bad-value") -> SpecError:
+    return SpecError([Problem(where, message, code)], str(path))

@@ -1,0 +1,87 @@
+"""The model spec: which parts make a model, and how they meet. Frozen data, no torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+from attrs import frozen
+
+from diptych.spec.part import PartSpec, Slot, setting
+
+
+@frozen
+class Prompt:
+    """How a conversation becomes text: one form, used by training and inference alike.
+
+    Words in `<|…|>` or `[…]` here are special tokens of the tokenizer, looked up by name; text of users never is.
+    """
+
+    turn: str = setting("one turn, holding {role} and {content}", default="<|im_start|>{role}\n{content}<|im_end|>\n")
+    system: str = setting("a system turn put before every conversation; empty for none", default="")
+    paint: str = setting("the request for a picture, holding {prompt}", default="Paint: {prompt}")
+    image_open: str = setting("token before the features of an image", default="<|vision_start|>")
+    image_pad: str = setting("token standing for one feature of an image", default="<|image_pad|>")
+    image_close: str = setting("token after the features of an image", default="<|vision_end|>")
+    paint_open: str = setting("token that starts a picture to be made", default="<|paint|>")
+    query_pad: str = setting("token standing for one latent query", default="<|query_pad|>")
+    token_ids: Mapping[str, int] = setting("ids of these tokens, written on save and checked on load", factory=dict)
+
+    def special_tokens(self) -> tuple[str, ...]:
+        """Return every special token that this prompt form uses, in order of first use."""
+        found = re.findall(r"<\|[^|]*\|>", self.turn)
+        roles = [token.replace("{role}", role) for token in found for role in ("system", "user", "assistant")]
+        own = [self.image_open, self.image_pad, self.image_close, self.paint_open, self.query_pad]
+        return tuple(dict.fromkeys([*roles, *own]))
+
+
+@frozen
+class Understand:
+    """How pictures are read: an encoder under `vision` (or the backbone's own), and a connector to the backbone."""
+
+    encoder: str = setting("a name under `vision`, or `backbone` for its own tower")
+    connector: Annotated[PartSpec, Slot("connector")] | None = setting("features -> backbone width", default=None)
+
+
+@frozen
+class GenerateStep:
+    """One step of making a picture: a condition is read out, a head makes the target from it."""
+
+    name: str = setting("a name of yours for this step")
+    condition: Annotated[PartSpec, Slot("condition")] = setting("what the head receives")
+    target: str = setting("a name under `vision`: the features, latents or ids to make")
+    head: Annotated[PartSpec, Slot("head")] = setting("condition -> target")
+    normalise: Annotated[PartSpec, Slot("normaliser")] | None = setting("target <-> the head's units", default=None)
+    sampler: Annotated[PartSpec, Slot("sampler")] | None = setting("how the head's target is sampled", default=None)
+    guidance: Annotated[PartSpec, Slot("guidance")] | None = setting("how the null prediction is used", default=None)
+
+
+@frozen
+class Decode:
+    """How the target of a step becomes pixels. Without a decoder, the target's own (an autoencoder has one)."""
+
+    of: str = setting("the name of a generate step")
+    decoder: Annotated[PartSpec, Slot("decoder")] | None = setting("target -> pixels", default=None)
+
+
+@frozen
+class ModelSpec:
+    """A whole model as data."""
+
+    name: str = setting("the model's name")
+    backbone: Annotated[PartSpec, Slot("backbone")] = setting("the language model where everything meets")
+    tokenizer: Annotated[PartSpec, Slot("tokenizer")] = setting("text <-> ids")
+    prompt: Prompt = setting("how a conversation becomes text", default=Prompt())
+    vision: Mapping[
+        str,
+        Annotated[PartSpec, Slot("encoder", "autoencoder", "image_tokenizer")],
+    ] = setting("encoders, autoencoders and image tokenizers, by a name of yours", factory=dict)
+    understand: Understand | None = setting("how pictures are read", default=None)
+    text: Annotated[PartSpec, Slot("head")] | None = setting("the text head", default=None)
+    generate: tuple[GenerateStep, ...] = setting("the steps of making a picture, in order", default=())
+    decode: Decode | None = setting("how a target becomes pixels", default=None)
+
+    def step(self, name: str) -> GenerateStep:
+        """Return a generate step by name."""
+        return next(each for each in self.generate if each.name == name)

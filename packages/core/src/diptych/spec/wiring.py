@@ -1,0 +1,168 @@
+"""How the slots of a model spec are connected, and the sizes that follow. No torch, nothing allocated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from diptych.errors import Problem, SpecError, suggest
+from diptych.ports import Connection, Ports, SizeTable, match_ports, show_port
+from diptych.spec.model import ModelSpec
+from diptych.spec.part import InlinePart, PartSpec, replace_part, walk_parts
+
+
+OUTPUT_OF = {"encoder": "features", "autoencoder": "latents", "image_tokenizer": "codes"}
+
+
+@attrs.frozen
+class PortRow:
+    """One line of the port table: a part, one of its ports, its axes, and the sizes found."""
+
+    part: str
+    direction: str
+    port: str
+    axes: str
+    sizes: str
+    meaning: str
+
+
+@attrs.frozen
+class Resolved:
+    """A model spec in which every size is known, and the table of its ports."""
+
+    spec: ModelSpec
+    rows: tuple[PortRow, ...]
+
+
+def resolve(spec: ModelSpec, source: str = "spec") -> Resolved:
+    """Check that all ports fit, and fill in every size that follows from elsewhere.
+
+    Raises:
+        SpecError: naming both ends of each connection that does not fit, each reference to something that is not
+            there, and each size that neither is given nor follows.
+    """
+    problems = list(_bad_references(spec))
+    if problems:
+        raise SpecError(problems, source)
+    for _ in range(8):  # a size found in one round may decide a property used in the next
+        table, ports, found = _match(spec)
+        if found:
+            raise SpecError(found, source)
+        filled = _fill(spec, ports, table)
+        if filled == spec:
+            break
+        spec = filled
+    missing = list(_still_unknown(spec))
+    if missing:
+        raise SpecError(missing, source)
+    return Resolved(spec, tuple(_rows(ports, table)))
+
+
+def connections(spec: ModelSpec) -> Iterator[Connection]:
+    """List which port feeds which, over the whole model."""
+    yield Connection("tokenizer.ids", "backbone.ids")
+    if spec.understand and spec.understand.encoder != "backbone":
+        features = f"vision.{spec.understand.encoder}.features"
+        if spec.understand.connector:
+            yield Connection(features, "understand.connector.features")
+            yield Connection("understand.connector.tokens", "backbone.embeds")
+        else:
+            yield Connection(features, "backbone.embeds", "put `connector: {type: mlp}` under understand")
+    if spec.text:
+        yield Connection("backbone.states", "text.states")
+        yield Connection("tokenizer.ids", "text.ids")
+    for step in spec.generate:
+        path = f"generate.{step.name}"
+        target = target_port(spec, step.target)
+        yield Connection("backbone.states", f"{path}.condition.states")
+        yield Connection(
+            f"{path}.condition.condition", f"{path}.head.condition", "leave the head's condition size out: it follows"
+        )
+        yield Connection(target, f"{path}.head.target", "leave the head's target size and grid out: they follow")
+        if step.normalise:
+            yield Connection(target, f"{path}.normalise.target")
+    if spec.decode and spec.decode.decoder:
+        target = target_port(spec, spec.step(spec.decode.of).target)
+        yield Connection(target, "decode.decoder.features", "leave the decoder's input size out: it follows")
+    for path, part in walk_parts(spec):
+        for own, nested in part.ports().inside:
+            yield Connection(f"{path}.{own}", f"{path}.{nested}")
+        for own, elsewhere in part.sources().items():
+            yield Connection(elsewhere, f"{path}.{own}")
+
+
+def target_port(spec: ModelSpec, name: str) -> str:
+    """Return the port that a vision part offers as a target: features, latents or codes."""
+    return f"vision.{name}.{OUTPUT_OF[spec.vision[name].kind]}"
+
+
+def _match(spec: ModelSpec) -> tuple[SizeTable, dict[str, Ports], list[Problem]]:
+    parts = dict(walk_parts(spec))
+    ports = {path: part.ports() for path, part in parts.items()}
+    table, mismatches = match_ports(parts, ports, list(connections(spec)))
+    problems = []
+    for each in mismatches:
+        remedy = f"; {each.connection.remedy}" if each.connection.remedy else ""
+        problems.append(Problem(each.connection.target.rpartition(".")[0], each.message + remedy, "mismatch"))
+    return table, ports, problems
+
+
+def _fill(spec: ModelSpec, ports: dict[str, Ports], table: SizeTable) -> ModelSpec:
+    for path in ports:
+        part = dict(walk_parts(spec))[path]
+        sizes = {name: size for name in _inferred(part) if (size := table.size((path, name))) is not None}
+        if sizes:
+            spec = replace_part(spec, path, attrs.evolve(part, **sizes))
+    return spec
+
+
+def _inferred(part: PartSpec) -> list[str]:
+    if isinstance(part, InlinePart):
+        return []
+    return [f.name for f in attrs.fields(type(part)) if f.metadata.get("inferred") and getattr(part, f.name) is None]
+
+
+def _still_unknown(spec: ModelSpec) -> Iterator[Problem]:
+    for path, part in walk_parts(spec):
+        for name in _inferred(part):
+            doc = attrs.fields_dict(type(part))[name].metadata["doc"].replace(" (inferred unless given)", "")
+            yield Problem(f"{path}.{name}", f"{doc}: it does not follow from what is connected; give it", "missing")
+
+
+def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
+    def check(path: str, name: str, known: list[str], what: str) -> Iterator[Problem]:
+        if name not in known:
+            there = f"; {what}: {', '.join(known) or 'none'}"
+            yield Problem(path, f"'{name}' is not there{suggest(name, known)}{there}", "reference")
+
+    vision, steps = list(spec.vision), [step.name for step in spec.generate]
+    if spec.understand:
+        yield from check("understand.encoder", spec.understand.encoder, [*vision, "backbone"], "under vision")
+        part = spec.vision.get(spec.understand.encoder)
+        if part is not None and part.kind != "encoder":
+            yield Problem("understand.encoder", f"'{spec.understand.encoder}' is an {part.kind}, not an encoder", "reference")
+    for name in {each for each in steps if steps.count(each) > 1}:
+        yield Problem("generate", f"two steps are called '{name}'; give each a name of its own", "reference")
+    for step in spec.generate:
+        yield from check(f"generate.{step.name}.target", step.target, vision, "under vision")
+    if spec.decode:
+        yield from check("decode.of", spec.decode.of, steps, "generate steps")
+        if spec.decode.of in steps and spec.decode.decoder is None:
+            part = spec.vision.get(spec.step(spec.decode.of).target)
+            if part is not None and part.kind == "encoder":
+                message = "features of an encoder need a decoder; add `decoder: {type: …}` or target an autoencoder"
+                yield Problem("decode", message, "reference")
+    paths = [path for path, _ in walk_parts(spec)]
+    for path, part in walk_parts(spec):
+        for own, elsewhere in part.sources().items():
+            yield from check(f"{path}.{own}", elsewhere.rpartition(".")[0], paths, "parts")
+
+
+def _rows(ports: dict[str, Ports], table: SizeTable) -> Iterator[PortRow]:
+    for path, own in ports.items():
+        for direction, side in (("in", own.inputs), ("out", own.outputs)):
+            for name, port in side.items():
+                yield PortRow(path, direction, name, port.axes, show_port(table, path, port), port.meaning)
+
+
