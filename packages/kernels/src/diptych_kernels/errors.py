@@ -1,0 +1,5 @@
+"""What this package raises beyond ``ValueError`` and ``TypeError``."""
+
+
+class ImplementationUnavailable(RuntimeError):
+    """An implementation was asked for by name and cannot run here; the message says why."""

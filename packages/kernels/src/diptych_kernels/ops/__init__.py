@@ -1,0 +1,1 @@
+"""The operations, a folder each: reference, argument checks, kernels, launchers, registration."""

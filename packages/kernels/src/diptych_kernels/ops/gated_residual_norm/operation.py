@@ -1,0 +1,123 @@
+"""The public function ``gated_residual_norm`` and its implementations in order of preference."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diptych_kernels.choice import requested
+from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.ops.gated_residual_norm.arguments import NAME, check
+from diptych_kernels.ops.gated_residual_norm.reference import gated_residual_norm_reference
+from diptych_kernels.situation import (
+    Situation,
+    compiler_cannot_run,
+    interpreting,
+    triton_cannot_run,
+)
+
+LONGEST_ROW = 8192  # a longer one would spill registers; see reports/compile.md
+
+
+def gated_residual_norm(
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor,
+    *,
+    branch_weight: Tensor | None = None,
+    gate: Tensor | None = None,
+    scale: Tensor | None = None,
+    eps: float = 1e-6,
+    implementation: str | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Adds a gated, normalised branch to the residual stream and normalises the sum.
+
+        h = x + tanh(gate) * RMSNorm(y) * branch_weight
+        z = RMSNorm(h) * weight * (1 + scale)
+
+    The exact definition, with dtypes and rounding, is the docstring of
+    :func:`diptych_kernels.ops.gated_residual_norm.reference.gated_residual_norm_reference`.
+
+    Args:
+        x: Residual stream, ``b ... d``.
+        y: Output of the branch (attention or feed-forward), ``b ... d``.
+        weight: Weight of the second norm, ``d``.
+        branch_weight: Weight of the norm on the branch, ``d``; None adds the branch un-normed.
+        gate: For each sample, ``b d``; None leaves the branch ungated.
+        scale: Modulation for each sample, ``b d``; None leaves the second norm unmodulated.
+        eps: Added to the mean square in both norms.
+        implementation: ``reference``, ``compile`` or ``triton``; None leaves it to
+            :func:`diptych_kernels.use`, the environment, and then what fits.
+
+    Returns:
+        The new residual stream h, in the dtype of x, and the input z of the next branch, in the
+        dtype of y; both ``b ... d``.
+
+    Raises:
+        TypeError: If an argument is no tensor or of a dtype that is not supported.
+        ValueError: If a shape or a device does not fit.
+        ImplementationUnavailable: If the implementation asked for cannot run here.
+    """
+    check(x, y, weight, branch_weight, gate, scale, eps)
+    compiling = torch.compiler.is_compiling()
+    tensors = (x, y, weight, branch_weight, gate, scale)
+    situation = Situation(
+        device=x.device,
+        dtypes=frozenset([tensor.dtype for tensor in tensors if tensor is not None]),
+        width=None if compiling else x.shape[-1],
+        compiling=compiling,
+    )
+    run = OPERATION.resolve(requested(implementation), situation)
+    shape = x.shape
+    if x.dim() != 3:
+        tokens = math.prod(shape[1:-1])
+        x = x.reshape(shape[0], tokens, shape[-1])
+        y = y.reshape(shape[0], tokens, shape[-1])
+    h, z = run(x, y, weight, branch_weight, gate, scale, float(eps))
+    return (h, z) if len(shape) == 3 else (h.reshape(shape), z.reshape(shape))
+
+
+def _load_triton() -> Callable[..., Any]:
+    from diptych_kernels.ops.gated_residual_norm.triton import gated_residual_norm_triton
+
+    return gated_residual_norm_triton
+
+
+def _triton_cannot_run(situation: Situation) -> str | None:
+    if (reason := triton_cannot_run(situation)) is not None:
+        return reason
+    if situation.width is not None and situation.width > LONGEST_ROW:
+        return f"a row of {situation.width} elements is longer than the kernels' {LONGEST_ROW}"
+    return None
+
+
+def _triton_not_by_itself(situation: Situation) -> str | None:
+    if interpreting():
+        return "it would run in Triton's interpreter, which is for tests"
+    if situation.compiling:
+        return "inside torch.compile the reference fuses with its neighbours"
+    return None
+
+
+OPERATION = register(
+    Operation(
+        NAME,
+        (
+            Implementation("triton", _load_triton, _triton_cannot_run, _triton_not_by_itself),
+            Implementation(
+                "compile",
+                lambda: torch.compile(gated_residual_norm_reference, fullgraph=True, dynamic=True),
+                compiler_cannot_run,
+                lambda situation: "its first call compiles for seconds; ask for it by name",
+            ),
+            Implementation(
+                "reference",
+                lambda: gated_residual_norm_reference,
+                lambda situation: None,
+                lambda situation: None,
+            ),
+        ),
+    )
+)
