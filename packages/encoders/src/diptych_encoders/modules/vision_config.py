@@ -1,0 +1,39 @@
+"""The sizes of a vision transformer spec in the words of the transformers library, and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from diptych_encoders.vision_transformer import VisionTransformer
+
+_ACTIVATIONS = {"quick-gelu": "quick_gelu", "gelu": "gelu", "gelu-tanh": "gelu_pytorch_tanh"}
+_WORDS = {
+    "hidden_width": "hidden_size",
+    "mlp_width": "intermediate_size",
+    "depth": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "image_size": "image_size",
+    "patch_size": "patch_size",
+    "activation": "hidden_act",
+    "norm_eps": "layer_norm_eps",
+}
+
+
+def config_values(spec: VisionTransformer) -> dict[str, Any]:
+    """Return the configuration values of the whole model that a spec describes."""
+    values = {theirs: getattr(spec, ours) for ours, theirs in _WORDS.items()}
+    values["intermediate_size"] = spec.inner_width
+    values["hidden_act"] = _ACTIVATIONS[spec.activation]
+    return {**values, "attn_implementation": "sdpa"}
+
+
+def sizes_of(config: PreTrainedConfig) -> dict[str, Any]:
+    """Return the values of a configuration that a spec fixes, in the spec's words."""
+    sizes = {ours: getattr(config, theirs) for ours, theirs in _WORDS.items()}
+    back = {theirs: ours for ours, theirs in _ACTIVATIONS.items()}
+    sizes["activation"] = back.get(config.hidden_act, config.hidden_act)
+    return sizes

@@ -1,0 +1,273 @@
+"""CLIP and SigLIP against the official classes, and what their specs promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from diptych.errors import CheckpointError
+from diptych_encoders.clip import Clip
+from diptych_encoders.modules.positions import sin_cos_grid
+from diptych_encoders.siglip import Siglip
+from einops import rearrange, reduce
+from torch import Tensor
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    CLIPVisionConfig,
+    CLIPVisionModel,
+    CLIPVisionModelWithProjection,
+    SiglipConfig,
+    SiglipModel,
+    SiglipVisionConfig,
+    SiglipVisionModel,
+)
+
+
+SIZES = {
+    "hidden_width": 32,
+    "depth": 3,
+    "heads": 4,
+    "mlp_width": 48,
+    "image_size": 32,
+    "patch_size": 8,
+}
+OFFICIAL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "image_size": 32,
+    "patch_size": 8,
+}
+Spec = type[Clip] | type[Siglip]
+
+
+def pixels(count: int = 2, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.randn(count, 3, 32, 32, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+def official(spec: Spec, folder: Path) -> CLIPVisionModel | SiglipVisionModel:
+    """Write a tiny checkpoint with the official class, every parameter moved off its start."""
+    torch.manual_seed(1)
+    if spec is Clip:
+        model = CLIPVisionModel(CLIPVisionConfig(**OFFICIAL))
+    else:
+        model = SiglipVisionModel(SiglipVisionConfig(**OFFICIAL))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    model.save_pretrained(folder)
+    return model.eval()
+
+
+def loaded(spec: Clip | Siglip) -> torch.nn.Module:
+    module = spec.build()
+    spec.load_weights(module)
+    return module.eval()
+
+
+@pytest.mark.parametrize("layer", [-1, -2, 1])
+@pytest.mark.parametrize("spec", [Clip, Siglip])
+def test_states_and_gradients_equal_the_official_ones(
+    spec: Spec, layer: int, tmp_path: Path
+) -> None:
+    model, images = official(spec, tmp_path), pixels()
+    ours = loaded(spec(**SIZES, layer=layer, weights=str(tmp_path)))
+    out = model(images, output_hidden_states=True)
+    theirs = out.hidden_states[layer]
+    if layer == -1:
+        theirs = out.last_hidden_state
+    theirs = theirs[:, 1:] if spec is Clip else theirs
+    features = ours(images)
+    torch.testing.assert_close(features, theirs, atol=1e-5, rtol=0)
+
+    features.square().sum().backward()
+    theirs.square().sum().backward()
+    own = dict(ours.transformer.named_parameters())
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and name in own:
+            scale = parameter.grad.abs().max().item() + 1e-6
+            torch.testing.assert_close(
+                own[name].grad / scale, parameter.grad / scale, atol=1e-5, rtol=0
+            )
+    assert all(parameter.grad is not None for parameter in own.values())
+
+
+@pytest.mark.parametrize(("spec", "expected"), [(Clip, True), (Siglip, False)])
+def test_final_norm_can_be_asked_for_and_refused(
+    spec: Spec, expected: bool, tmp_path: Path
+) -> None:
+    model, images = official(spec, tmp_path), pixels()
+    states = model(images, output_hidden_states=True).hidden_states[-1]
+    theirs = model.post_layernorm(states) if expected else states
+    theirs = theirs[:, 1:] if spec is Clip else theirs
+    ours = loaded(spec(**SIZES, final_norm=expected, weights=str(tmp_path)))
+    torch.testing.assert_close(ours(images), theirs, atol=1e-5, rtol=0)
+
+
+def test_class_token_is_projected_as_clip_does(tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    config = CLIPVisionConfig(**OFFICIAL, projection_dim=24)
+    model = CLIPVisionModelWithProjection(config).eval()
+    model.save_pretrained(tmp_path)
+    ours = loaded(Clip(**SIZES, project=24, cls="keep", weights=str(tmp_path)))
+    theirs = model(pixels()).image_embeds
+    torch.testing.assert_close(ours(pixels())[:, 0], theirs, atol=1e-5, rtol=0)
+
+
+def test_projection_of_another_width_stays_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    official(Clip, tmp_path)
+    spec = Clip(**SIZES, project=5, weights=str(tmp_path))
+    module = spec.build()
+    before = module.projection.weight.clone()
+    spec.load_weights(module)
+    assert torch.equal(module.projection.weight, before)
+    assert "no projection to width 5" in caplog.text
+
+
+@pytest.mark.parametrize("spec", [Clip, Siglip])
+def test_two_tower_checkpoints_load(spec: Spec, tmp_path: Path) -> None:
+    text = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "vocab_size": 20,
+    }
+    if spec is Clip:
+        model = CLIPModel(CLIPConfig(text_config=text, vision_config=OFFICIAL, projection_dim=16))
+    else:
+        model = SiglipModel(SiglipConfig(text_config=text, vision_config=OFFICIAL))
+    model.eval().save_pretrained(tmp_path)
+    ours = loaded(spec(**SIZES, weights=str(tmp_path)))
+    theirs = model.vision_model(pixels()).last_hidden_state
+    theirs = theirs[:, 1:] if spec is Clip else theirs
+    torch.testing.assert_close(ours(pixels()), theirs, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("spec", [Clip, Siglip])
+def test_pool_averages_squares_and_keeps_the_class_token(spec: Spec) -> None:
+    torch.manual_seed(3)
+    plain, pooled = spec(**SIZES).build(), spec(**SIZES, pool=2).build()
+    pooled.load_state_dict(plain.state_dict())
+    grid = rearrange(plain(pixels()), "b (h w) d -> b d h w", h=4)
+    expected = rearrange(torch.nn.functional.avg_pool2d(grid, 2), "b d h w -> b (h w) d")
+    torch.testing.assert_close(pooled(pixels()), expected)
+    assert reduce(pooled(pixels()), "b n d -> ", "mean").isfinite()
+    if spec is Clip:
+        kept = Clip(**SIZES, pool=2, cls="keep").build()
+        kept.load_state_dict(plain.state_dict())
+        torch.testing.assert_close(kept(pixels())[:, 1:], expected)
+        assert kept(pixels()).shape == (2, 5, 32)
+
+
+@pytest.mark.parametrize("spec", [Clip, Siglip])
+def test_traces_whole(spec: Spec) -> None:
+    module = spec(**SIZES, pool=2, project=6).build()
+    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
+    torch.testing.assert_close(compiled(pixels()), module(pixels()))
+
+
+@pytest.mark.parametrize("spec", [Clip, Siglip])
+def test_attention_is_sdpa(spec: Spec) -> None:
+    assert spec(**SIZES).build().transformer.config._attn_implementation == "sdpa"
+
+
+def test_weights_of_other_sizes_are_refused_with_every_difference(tmp_path: Path) -> None:
+    official(Clip, tmp_path)
+    spec = Clip(**{**SIZES, "depth": 2, "heads": 8}, weights=str(tmp_path))
+    module = spec.build()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with pytest.raises(CheckpointError, match=r"depth: the checkpoint has 3, the spec 2") as error:
+        spec.load_weights(module)
+    assert "heads: the checkpoint has 4, the spec 8" in str(error.value)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_missing_and_incomplete_checkpoints_are_refused(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    spec = Clip(**SIZES, weights=str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        spec.load_weights(spec.build())
+    official(Clip, tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    gone = next(name for name in tensors if "layers.1.mlp.fc1.weight" in name)
+    del tensors[gone]
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match=r"missing: encoder\.layers\.1\.mlp\.fc1\.weight"):
+        spec.load_weights(spec.build())
+    (tmp_path / "model.safetensors").write_bytes(b"not a safetensors file")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        spec.load_weights(spec.build())
+
+
+def test_another_image_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"takes images \[b 3 32 32\], not \[2, 3, 16, 32\]"):
+        Clip(**SIZES).build()(torch.zeros(2, 3, 16, 32))
+
+
+def test_position_table_starts_large_or_as_sin_cos() -> None:
+    def table(how: float | str) -> Tensor:
+        module = Clip(**SIZES, position_init=how).build()
+        return module.transformer.embeddings.position_embedding.weight.detach()
+
+    torch.manual_seed(4)
+    assert table(0.5).std().item() == pytest.approx(0.5, rel=0.15)
+    assert table(0.02).std().item() == pytest.approx(0.02, rel=0.15)
+    assert torch.equal(table("sin-cos")[1:], sin_cos_grid(4, 32))
+    grid = sin_cos_grid(4, 32)
+    assert grid.square().mean().item() == pytest.approx(0.5)
+    rows = rearrange(grid, "(h w) d -> h w d", h=4)
+    assert torch.equal(rows[0, :, :16], rows[3, :, :16])  # the first half tells the column only
+    assert torch.equal(rows[:, 0, 16:], rows[:, 3, 16:])
+    assert len({tuple(row) for row in grid.tolist()}) == 16
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"heads": 5}, "4 heads would do"),
+        ({"patch_size": 64}, "larger than image_size"),
+        ({"pool": 3}, "1, 2, 4 do"),
+        ({"layer": 4}, "3 layers are 1..3 or -1..-3"),
+        ({"layer": 0}, "layer 0 is not there"),
+        ({"hidden_width": 36, "heads": 4, "position_init": "sincos"}, "std above 0 or 'sin-cos'"),
+        ({"hidden_width": 34, "heads": 2, "position_init": "sin-cos"}, "multiple of 4"),
+    ],
+)
+def test_impossible_sizes_say_what_would_do(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Clip(**{**SIZES, **changes})
+
+
+@pytest.mark.parametrize(
+    ("spec", "name", "grid", "million"),
+    [
+        (Clip, "vit-b-32", 7, 87.5),
+        (Clip, "vit-l-14", 16, 303.2),
+        (Siglip, "base-p16-224", 14, 85.8),
+        (Siglip, "so400m-p14-384", 27, 413.0),
+    ],
+)
+def test_presets_are_the_public_sizes(spec: Spec, name: str, grid: int, million: float) -> None:
+    whole = spec.preset(name, final_norm=True)
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in whole.build().parameters())
+    assert whole.grid == grid
+    assert count / 1e6 == pytest.approx(million, abs=0.1)
+
+
+def test_preprocessing_is_the_official_one() -> None:
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    clip, siglip = Clip(**SIZES).preprocess(), Siglip(**SIZES).preprocess()
+    processor = CLIPImageProcessorPil()
+    assert list(clip.mean) == list(processor.image_mean)
+    assert list(clip.std) == list(processor.image_std)
+    assert (clip.resize, siglip.resize) == ("shorter-side", "stretch")
+    assert (siglip.mean, siglip.std) == ((0.5,) * 3, (0.5,) * 3)
