@@ -2,7 +2,7 @@
 
 A port is written in einops notation, `b (h w) channels`. An axis that names a field or property of the part's spec
 has that size (unknown where the field is None, to be inferred); a number is itself; any other name is free within the
-part, and the same name on two ports of one part is the same size. The batch axis `b` is never compared.
+part, and the same name on two ports of one part is the same size. Batch `b` and sequence `s` are never compared.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from attrs import field, frozen
 
 
 _TOKEN = re.compile(r"\(|\)|[A-Za-z_]\w*|\d+")
+
+_FREE = ("b", "s")
 
 Term = str | tuple[str, ...]
 
@@ -172,7 +174,7 @@ def show_port(table: SizeTable, path: str, port: Port) -> str:
 
 def _names(port: Port) -> list[str]:
     flat = [name for term in port.terms() for name in ((term,) if isinstance(term, str) else term)]
-    return [name for name in flat if not name.isdigit() and name != "b"]
+    return [name for name in flat if not name.isdigit() and name not in _FREE]
 
 
 def _match(table: SizeTable, ports: Mapping[str, Ports], connection: Connection, *, assume_square: bool) -> str | None:
@@ -186,7 +188,7 @@ def _match(table: SizeTable, ports: Mapping[str, Ports], connection: Connection,
     if len(a) != len(b):
         return _say(table, (left_path, left), (right_path, right), "they have different axes")
     for x, y in zip(a, b, strict=True):
-        if "b" in (x, y):
+        if x in _FREE or y in _FREE:
             continue
         if not _match_term(table, left_path, x, right_path, y, assume_square=assume_square):
             return _say(table, (left_path, left), (right_path, right), f"{_word(x)} is not {_word(y)}")

@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 import yaml
 
 from diptych.errors import OutputError, Problem, SpecError
 from diptych.spec.model import ModelSpec
+from diptych.spec.part import InlinePart, replace_part, walk_parts
 from diptych.spec.structure import structure, unstructure
 
 
@@ -26,7 +28,19 @@ def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] 
     Raises:
         SpecError: if the file is missing, is not YAML or JSON, or holds anything that is not valid.
     """
-    return structure(read_data(path, overrides), cls, str(path))
+    spec = structure(read_data(path, overrides), cls, str(path))
+    return anchor_paths(spec, Path(path).parent)
+
+
+def anchor_paths(spec: Any, folder: Path) -> Any:
+    """Return the spec with the relative paths of its parts (fields marked `is_path`) taken from a folder."""
+    for where, part in walk_parts(spec):
+        fields = [] if isinstance(part, InlinePart) else attrs.fields(type(part))
+        relative = {f.name: v for f in fields if f.metadata.get("path") and (v := getattr(part, f.name)) is not None}
+        changed = {name: str(folder / value) for name, value in relative.items() if not Path(value).is_absolute()}
+        if changed:
+            spec = replace_part(spec, where, attrs.evolve(part, **changed))
+    return spec
 
 
 def read_data(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:

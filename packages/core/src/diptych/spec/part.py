@@ -26,7 +26,9 @@ class Slot:
         self.kinds = kinds
 
 
-def setting(doc: str, *, default: Any = attrs.NOTHING, check: Any = None, factory: Any = None) -> Any:
+def setting(
+    doc: str, *, default: Any = attrs.NOTHING, check: Any = None, factory: Any = None, is_path: bool = False
+) -> Any:
     """Declare a spec field.
 
     Args:
@@ -34,10 +36,10 @@ def setting(doc: str, *, default: Any = attrs.NOTHING, check: Any = None, factor
         default: the value when the field is left out; without one the field is required.
         check: an attrs validator, or a list of them.
         factory: makes the default, for mappings.
+        is_path: the value is a path, and a relative one is meant from the folder of the spec file.
     """
-    if factory is not None:
-        return attrs.field(factory=factory, validator=check, metadata={"doc": doc})
-    return attrs.field(default=default, validator=check, metadata={"doc": doc})
+    default = attrs.Factory(factory) if factory is not None else default
+    return attrs.field(default=default, validator=check, metadata={"doc": doc, "path": is_path})
 
 
 def inferred(doc: str) -> Any:

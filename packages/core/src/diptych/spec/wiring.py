@@ -45,6 +45,7 @@ def resolve(spec: ModelSpec, source: str = "spec") -> Resolved:
     problems = list(_bad_references(spec))
     if problems:
         raise SpecError(problems, source)
+    spec = _with_special_tokens(spec)
     for _ in range(8):  # a size found in one round may decide a property used in the next
         table, ports, found = _match(spec)
         if found:
@@ -95,6 +96,13 @@ def connections(spec: ModelSpec) -> Iterator[Connection]:
 def target_port(spec: ModelSpec, name: str) -> str:
     """Return the port that a vision part offers as a target: features, latents or codes."""
     return f"vision.{name}.{OUTPUT_OF[spec.vision[name].kind]}"
+
+
+def _with_special_tokens(spec: ModelSpec) -> ModelSpec:
+    """Give the tokenizer the special tokens of the prompt form, unless it was given its own."""
+    if getattr(spec.tokenizer, "special", None) == ():
+        return attrs.evolve(spec, tokenizer=attrs.evolve(spec.tokenizer, special=spec.prompt.special_tokens()))
+    return spec
 
 
 def _match(spec: ModelSpec) -> tuple[SizeTable, dict[str, Ports], list[Problem]]:

@@ -1,0 +1,1 @@
+"""Backbones: the language model where everything meets."""

@@ -1,0 +1,1 @@
+"""Checkpoints: a folder of spec, manifest, safetensors and tokenizer."""

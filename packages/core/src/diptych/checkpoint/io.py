@@ -1,0 +1,114 @@
+"""Models <-> checkpoint folders: `spec.json`, `manifest.json`, `model.safetensors`, `tokenizer/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import attrs
+import torch
+
+from diptych.assembly import Assembly
+from diptych.checkpoint.folder import whole_folder
+from diptych.checkpoint.tensors import fill, read_tensors, write_tensors
+from diptych.errors import CheckpointError, SpecError
+from diptych.model import UnifiedModel
+from diptych.plugins import plugins
+from diptych.spec.files import read_spec, spec_hash, to_json
+from diptych.spec.model import ModelSpec
+from diptych.spec.wiring import resolve
+from diptych.tokenizers.file import FileTokenizer
+
+
+FORMAT = 1
+
+
+def save(
+    model: UnifiedModel, path: str | Path, *, dtype: torch.dtype | None = None, leave_out: Sequence[str] = ()
+) -> None:
+    """Write a checkpoint folder, whole or not at all.
+
+    Args:
+        model: what to write.
+        path: the folder; an older checkpoint there is replaced.
+        dtype: the type of floating-point weights in the file; as they are unless given.
+        leave_out: slot paths that are not needed after training; the manifest says so.
+
+    Raises:
+        UnregisteredPartError: if a part was made in code; nothing is written.
+        OutputError: if the place cannot be written to.
+    """
+    tokenizer = FileTokenizer(path="tokenizer", special=model.spec.prompt.special_tokens())
+    prompt = attrs.evolve(model.spec.prompt, token_ids=model.prompts.token_ids())
+    spec = attrs.evolve(model.spec, tokenizer=tokenizer, prompt=prompt)
+    text = to_json(spec)
+    kept = {key: value for key, value in model.parts.state_dict().items() if not _inside(key, leave_out)}
+    manifest = {
+        "format": FORMAT,
+        "spec": spec_hash(spec),
+        "plugins": {each.distribution: each.version for each in plugins().loaded},
+        "left_out": {**model.left_out, **dict.fromkeys(leave_out, "needed only for training")},
+    }
+    with whole_folder(Path(path)) as folder:
+        (folder / "tokenizer").mkdir()
+        model.tokenizer.save(folder / "tokenizer")
+        (folder / "spec.json").write_text(text, encoding="utf-8")
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        write_tensors(kept, folder / "model.safetensors", dtype)
+
+
+def load(
+    path: str | Path, *, device: str | torch.device = "cpu", dtype: torch.dtype | None = torch.float32
+) -> UnifiedModel:
+    """Read a checkpoint folder.
+
+    Args:
+        path: the folder.
+        device: where the weights go.
+        dtype: the type to compute in; None keeps the type in the file.
+
+    Raises:
+        CheckpointError: if it is not a checkpoint, is damaged, or its tensors do not fit its spec.
+        SpecError: if its spec names parts that are not installed.
+    """
+    folder = Path(path)
+    manifest = _manifest(folder)
+    try:
+        spec = read_spec(folder / "spec.json", ModelSpec)
+    except SpecError as error:
+        wanted = ", ".join(f"{name} {version}" for name, version in manifest.get("plugins", {}).items())
+        error.add_note(f"this checkpoint was written with: {wanted}")
+        raise
+    tensors = read_tensors(folder / "model.safetensors")
+    spec = resolve(spec, str(folder / "spec.json")).spec
+    floats = [value.dtype for value in tensors.values() if value.is_floating_point()]
+    with torch.random.fork_rng(devices=[]):
+        parts = Assembly(spec).to(dtype or (floats[0] if floats else torch.float32))
+    left_out = dict(manifest.get("left_out", {}))
+    fill(parts, tensors, str(folder / "model.safetensors"), tuple(left_out))
+    model = UnifiedModel(spec, parts, spec.tokenizer.build())
+    model.left_out = left_out
+    parts.eval()
+    return model.to(device=device)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise CheckpointError(f"{folder} is not a checkpoint folder: there is no such folder")
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        version = manifest["format"]
+    except FileNotFoundError as error:
+        there = ", ".join(sorted(each.name for each in folder.iterdir())[:8]) or "nothing"
+        raise CheckpointError(f"{folder} is not a checkpoint: it has no manifest.json (it holds {there})") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{folder / 'manifest.json'} is damaged: {error}") from error
+    if version != FORMAT:
+        raise CheckpointError(f"{folder} has format {version}, this version of diptych reads format {FORMAT}")
+    return manifest
+
+
+def _inside(key: str, paths: Sequence[str]) -> bool:
+    return any(key == path or key.startswith(f"{path}.") for path in paths)

@@ -1,0 +1,51 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from diptych.errors import RequestError
+
+
+if TYPE_CHECKING:
+    from diptych.model import UnifiedModel
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+set_option = click.option("--set", "overrides", multiple=True, metavar="A.B.C=VALUE", help="Change one value of the file.")
+seed_option = click.option("--seed", default=0, show_default=True, help="Decides all randomness.")
+
+
+def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --device and --dtype."""
+    choices = click.Choice(["float32", "bfloat16", "float16", "float64"])
+    function = click.option("--dtype", type=choices, default="float32", show_default=True, help="Type to compute in.")(function)
+    return click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps …")(function)
+
+
+def print_json(data: Any) -> None:
+    """Print plain data as JSON."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def load_model(path: str, device: str, dtype: str) -> UnifiedModel:
+    """Load a checkpoint folder for a command.
+
+    Raises:
+        RequestError: if the device is not there.
+        CheckpointError: if the folder is not a checkpoint.
+    """
+    import torch
+
+    from diptych.checkpoint.io import load
+
+    try:
+        place = torch.device(device)
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        text = str(error).splitlines()[0]
+        raise RequestError(f"--device {device} cannot be used here: {text}; `diptych doctor` lists devices") from error
+    return load(path, device=place, dtype=getattr(torch, dtype))

@@ -1,0 +1,1 @@
+"""Conditions: what a generation head receives."""

@@ -1,0 +1,74 @@
+"""The modules of core's conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import torch
+from torch import Tensor, nn
+
+from diptych.conditions.readout import Readout
+
+
+class LatentQueriesModule(nn.Module):
+    """Learned queries q [q d], placed after the prompt."""
+
+    def __init__(self, count: int, width: int, init_std: float) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(count, width) * init_std)
+
+    def query_embeds(self) -> Tensor:
+        """Return what is put after the prompt, [q d]."""
+        return self.queries
+
+    def forward(self, readout: Readout) -> tuple[Tensor, Tensor]:
+        """Read the states at the queries: -> condition [b q d], mask [b q] (all real)."""
+        states = readout.query_states
+        return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+
+
+class PromptStatesModule(nn.Module):
+    """Reads the prompt's own states."""
+
+    def query_embeds(self) -> None:
+        """Put nothing after the prompt."""
+        return
+
+    def forward(self, readout: Readout) -> tuple[Tensor, Tensor]:
+        """Read the states of the prompt: -> condition [b p d], mask [b p]."""
+        return readout.prompt_states
+
+
+class ConcatModule(nn.Module):
+    """Reads several conditions and joins them along their tokens."""
+
+    def __init__(self, conditions: Sequence[Any]) -> None:
+        super().__init__()
+        self.of = nn.ModuleList(conditions)
+
+    def query_embeds(self) -> Tensor | None:
+        """Return the queries of all parts in order, [q d]."""
+        own = [each for part in self.of if (each := part.query_embeds()) is not None]
+        return torch.cat(own) if own else None
+
+    def forward(self, readout: Readout) -> tuple[Tensor, Tensor]:
+        """Read each part with its own share of the queries: -> condition [b q d], mask [b q]."""
+        conditions, masks, start = [], [], readout.states.shape[1] - readout.queries
+        end = start
+        for part in self.of:
+            own = part.query_embeds()
+            count = 0 if own is None else own.shape[0]
+            condition, mask = part(_window(readout, start, end, count))
+            conditions.append(condition)
+            masks.append(mask)
+            end += count
+        return torch.cat(conditions, 1), torch.cat(masks, 1)
+
+
+def _window(readout: Readout, start: int, end: int, count: int) -> Readout:
+    """Show one part the prompt and its own queries, as if the other parts' queries were not there."""
+    states = torch.cat([readout.states[:, :start], readout.states[:, end : end + count]], 1)
+    mask = torch.cat([readout.mask[:, :start], readout.mask[:, end : end + count]], 1)
+    return attrs.evolve(readout, states=states, mask=mask, queries=count)

@@ -1,0 +1,36 @@
+"""What conditions read from: the states of one prompt pass, and what earlier steps made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+from torch import Tensor
+
+
+@frozen(eq=False)
+class Readout:
+    """The backbone's states over `prompt, paint-open, queries`, padded on the left.
+
+    Attributes:
+        states: final-normed states [b s d].
+        mask: real positions [b s], bool.
+        queries: how many of the last positions are latent queries.
+        steps: states that earlier generate steps left behind, [b m d] by step name.
+    """
+
+    states: Tensor
+    mask: Tensor
+    queries: int
+    steps: Mapping[str, Tensor] = field(factory=dict)
+
+    @property
+    def query_states(self) -> Tensor:
+        """States at the queries, [b q d]."""
+        return self.states[:, self.states.shape[1] - self.queries :]
+
+    @property
+    def prompt_states(self) -> tuple[Tensor, Tensor]:
+        """States before the queries, [b p d], and their mask [b p]."""
+        end = self.states.shape[1] - self.queries
+        return self.states[:, :end], self.mask[:, :end]

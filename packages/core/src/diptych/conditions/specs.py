@@ -1,0 +1,92 @@
+"""The specs of core's conditions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from attrs import frozen, validators
+
+from diptych.ports import Port, Ports
+from diptych.spec.part import PartSpec, Slot, inferred, setting
+
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_STATES = {"states": Port("b s width", "the backbone's states over the prompt")}
+
+
+@frozen
+class LatentQueries(PartSpec):
+    """Learned query tokens put after the prompt; their final states are the condition (BLIP3-o, MetaQuery)."""
+
+    kind: ClassVar[str] = "condition"
+    count: int = setting("number of queries", default=64, check=validators.ge(1))
+    init_std: float = setting("standard deviation of fresh queries", default=1.0, check=validators.ge(0))
+    width: int | None = inferred("width of the backbone")
+
+    @property
+    def queries(self) -> int:
+        """Positions this condition adds to the prompt."""
+        return self.count
+
+    def ports(self) -> Ports:
+        """Read as many states as there are queries."""
+        return Ports(inputs=_STATES, outputs={"condition": Port("b count width", "states at the queries")})
+
+    def build(self) -> nn.Module:
+        """Make the queries."""
+        from diptych.conditions.modules import LatentQueriesModule
+
+        assert self.width
+        return LatentQueriesModule(self.count, self.width, self.init_std)
+
+
+@frozen
+class PromptStates(PartSpec):
+    """The final states of the prompt's own tokens."""
+
+    kind: ClassVar[str] = "condition"
+    width: int | None = inferred("width of the backbone")
+    queries: ClassVar[int] = 0
+
+    def ports(self) -> Ports:
+        """Read one state a prompt token."""
+        return Ports(inputs=_STATES, outputs={"condition": Port("b prompt width", "states of the prompt")})
+
+    def build(self) -> nn.Module:
+        """Make the reader; it has no weights."""
+        from diptych.conditions.modules import PromptStatesModule
+
+        return PromptStatesModule()
+
+
+@frozen
+class Concat(PartSpec):
+    """Several conditions, one after the other."""
+
+    kind: ClassVar[str] = "condition"
+    of: tuple[Annotated[PartSpec, Slot("condition")], ...] = setting(
+        "the conditions, in order", check=validators.min_len(1)
+    )
+    width: int | None = inferred("width of the backbone")
+
+    @property
+    def queries(self) -> int:
+        """Positions that all of them add to the prompt."""
+        return sum(getattr(each, "queries", 0) for each in self.of)
+
+    def ports(self) -> Ports:
+        """Hand the states to each, and take their conditions, which must be of one width."""
+        inside = [("states", f"of.{i}.states") for i in range(len(self.of))]
+        return Ports(
+            inputs=_STATES,
+            outputs={"condition": Port("b total width", "all conditions together")},
+            inside=tuple(inside),
+        )
+
+    def build(self) -> nn.Module:
+        """Make the parts and join them."""
+        from diptych.conditions.modules import ConcatModule
+
+        return ConcatModule([each.build() for each in self.of])

@@ -1,0 +1,65 @@
+"""`linear` and `mlp`: per-token connectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from attrs import frozen
+
+from diptych.ports import Port, Ports
+from diptych.spec.part import PartSpec, inferred, setting
+
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _ports() -> Ports:
+    return Ports(
+        inputs={"features": Port("b n in_width", "features of an encoder")},
+        outputs={"tokens": Port("b n out_width", "the same tokens in the backbone's width")},
+    )
+
+
+@frozen
+class LinearConnector(PartSpec):
+    """One linear map per token."""
+
+    kind: ClassVar[str] = "connector"
+    in_width: int | None = inferred("width of the features")
+    out_width: int | None = inferred("width of the backbone")
+
+    def ports(self) -> Ports:
+        """Take features, give as many tokens."""
+        return _ports()
+
+    def build(self) -> nn.Module:
+        """Make the map: features [b n in_width] -> tokens [b n out_width]."""
+        from torch import nn
+
+        assert self.in_width and self.out_width
+        return nn.Linear(self.in_width, self.out_width)
+
+
+@frozen
+class MlpConnector(PartSpec):
+    """Linear, GELU, Linear per token, as in LLaVA-1.5 (arXiv 2310.03744), after an optional LayerNorm."""
+
+    kind: ClassVar[str] = "connector"
+    hidden: int | None = setting("inner width; the backbone's unless given", default=None)
+    norm: bool = setting("normalise the features first", default=False)
+    in_width: int | None = inferred("width of the features")
+    out_width: int | None = inferred("width of the backbone")
+
+    def ports(self) -> Ports:
+        """Take features, give as many tokens."""
+        return _ports()
+
+    def build(self) -> nn.Module:
+        """Make the map: features [b n in_width] -> tokens [b n out_width]."""
+        from torch import nn
+
+        assert self.in_width and self.out_width
+        hidden = self.hidden or self.out_width
+        first = [nn.LayerNorm(self.in_width)] if self.norm else []
+        return nn.Sequential(*first, nn.Linear(self.in_width, hidden), nn.GELU(), nn.Linear(hidden, self.out_width))

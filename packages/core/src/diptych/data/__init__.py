@@ -1,0 +1,1 @@
+"""Data: samples, mixtures, and what turns pictures into tensors."""

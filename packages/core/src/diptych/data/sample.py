@@ -1,0 +1,66 @@
+"""What a sample is: a conversation in which turns hold text and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from attrs import field, frozen
+from PIL import Image
+
+
+Picture = Image.Image | np.ndarray
+"""A Pillow image, or an array uint8 [h w 3]."""
+
+
+@frozen(eq=False)
+class Turn:
+    """What one side says: text and pictures, in order. A picture of the assistant is one to be made."""
+
+    role: Literal["system", "user", "assistant"]
+    content: tuple[str | Picture, ...]
+
+    def text(self) -> str:
+        """Return the text of the turn without its pictures."""
+        return "".join(each for each in self.content if isinstance(each, str))
+
+    def pictures(self) -> list[Picture]:
+        """Return the pictures of the turn."""
+        return [each for each in self.content if not isinstance(each, str)]
+
+
+@frozen(eq=False)
+class Sample:
+    """One training or test example. `facts` holds what a metric needs to know (the answer key)."""
+
+    turns: tuple[Turn, ...]
+    facts: Mapping[str, Any] = field(factory=dict)
+
+    @staticmethod
+    def paint(prompt: str, picture: Picture, **facts: Any) -> Sample:
+        """Make a sample that asks for a picture."""
+        return Sample((Turn("user", (prompt,)), Turn("assistant", (picture,))), facts)
+
+    @staticmethod
+    def ask(picture: Picture | None, *exchanges: tuple[str, str], **facts: Any) -> Sample:
+        """Make a sample of questions and answers about a picture (or none), the picture in the first question."""
+        turns: list[Turn] = []
+        for index, (question, answer) in enumerate(exchanges):
+            first = (picture,) if index == 0 and picture is not None else ()
+            turns += [Turn("user", (*first, question)), Turn("assistant", (answer,))]
+        return Sample(tuple(turns), facts)
+
+    def picture(self) -> Picture | None:
+        """Return the first picture, to be read or made."""
+        return next((each for turn in self.turns for each in turn.pictures()), None)
+
+    def picture_to_make(self) -> Picture | None:
+        """Return the picture of the last assistant turn, if that is one."""
+        last = self.turns[-1]
+        made = last.pictures() if last.role == "assistant" else []
+        return made[-1] if made else None
+
+    def has_answer(self) -> bool:
+        """Say whether an assistant turn has text to learn."""
+        return any(turn.role == "assistant" and turn.text() for turn in self.turns)

@@ -1,0 +1,1 @@
+"""Evaluation: suites of metrics, scores with their uncertainty."""

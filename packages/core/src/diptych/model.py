@@ -1,0 +1,218 @@
+"""The unified model: the two ways of the data, as plain methods, and the tasks people ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from diptych.assembly import Assembly
+from diptych.conditions.readout import Readout
+from diptych.data.preprocess import to_pictures, to_pixels
+from diptych.data.sample import Picture, Turn
+from diptych.errors import RequestError
+from diptych.prompt import Encoded, PromptBuilder
+from diptych.seeds import generators
+from diptych.sequences import Sequences
+from diptych.spec.model import ModelSpec
+from diptych.tokenizers.text import TextTokenizer
+
+
+class UnifiedModel:
+    """Reads pictures and text, answers in text, and paints pictures.
+
+    Everything is batched; sequences are padded on the left and masked; a seed belongs to a sample.
+
+    Attributes:
+        spec: the resolved model spec.
+        parts: the modules, by the paths of their slots.
+        tokenizer: text <-> ids.
+        prompts: conversations -> ids.
+        left_out: slots whose weights a checkpoint did not hold, with the reason.
+    """
+
+    def __init__(self, spec: ModelSpec, parts: Assembly, tokenizer: TextTokenizer) -> None:
+        """Join a resolved spec, its modules and its tokenizer."""
+        self.spec, self.parts, self.tokenizer = spec, parts, tokenizer
+        self.prompts = PromptBuilder(spec.prompt, tokenizer)
+        self.prompts.check_ids()
+        self.left_out: dict[str, str] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parts.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the weights."""
+        return next(self.parts.parameters()).dtype
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
+        """Move and convert all weights."""
+        self.parts.to(device=device, dtype=dtype)
+        return self
+
+    def save(self, path: str | Path, *, dtype: torch.dtype | None = None, leave_out: Sequence[str] = ()) -> None:
+        """Write a checkpoint folder; see `diptych.checkpoint.io.save`."""
+        from diptych.checkpoint.io import save
+
+        save(self, path, dtype=dtype, leave_out=leave_out)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def pixels(self, name: str, pictures: Sequence[Picture]) -> Tensor:
+        """Preprocess pictures for the vision part `name`: -> [b 3 h w]."""
+        how = self.spec.vision[name].preprocess()  # type: ignore[attr-defined]
+        return to_pixels(pictures, how).to(device=self.device, dtype=self.dtype)
+
+    def encode(self, name: str, pixels: Tensor) -> Tensor:
+        """Encode pixels [b 3 h w] with the vision part `name`: -> features, latents or ids [b n …]."""
+        part = self.parts.vision[name]
+        return part(pixels) if self.spec.vision[name].kind == "encoder" else part.encode(pixels)
+
+    def reading_tokens(self, features: Tensor) -> Tensor:
+        """Bring an encoder's features [b n c] into the backbone's width: -> [b m d]."""
+        return self.parts.connector(features) if self.parts.connector is not None else features
+
+    def states(
+        self, sequences: Sequences, features: Tensor | None = None, queries: Tensor | None = None, cache: Any = None
+    ) -> Tensor:
+        """Run the backbone over sequences with pictures and queries merged in: -> final states [b s d].
+
+        features [k m d] are `reading_tokens` of the pictures in the order of their spans; queries [q d].
+        """
+        embeds = sequences.merge(self.parts.backbone.embed(sequences.ids), features, queries)
+        return self.parts.backbone(embeds, sequences.mask, cache)
+
+    def sequences(self, encoded: Sequence[Encoded]) -> Sequences:
+        """Pad encoded sequences into a batch on the model's device."""
+        return Sequences.of(encoded, 0, self.device)
+
+    # -- painting --------------------------------------------------------------------------------------------------
+
+    def conditions(self, sequences: Sequences, step: str, made: dict[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """Read the condition of a generate step out of painting prompts: -> condition [b q d], mask [b q]."""
+        part = self.parts.step(step)["condition"]
+        states = self.states(sequences, queries=part.query_embeds())
+        return part(Readout(states, sequences.mask, sequences.queries, made or {}))
+
+    def painting(self, prompts: Sequence[str], step: str) -> Sequences:
+        """Encode prompts for a generate step, placeholders for its queries included."""
+        queries = getattr(self.spec.step(step).condition, "queries", 0)
+        return self.sequences([self.prompts.painting(prompt, queries) for prompt in prompts])
+
+    def targets(self, step: str, pixels: Tensor) -> Tensor:
+        """Compute what the head of a step should make, in its own units: pixels [b 3 h w] -> [b n c]."""
+        return self.normalise(step, self.encode(self.spec.step(step).target, pixels))
+
+    def normalise(self, step: str, target: Tensor) -> Tensor:
+        """Bring a target [b n c] into the units of a step's head."""
+        parts = self.parts.step(step)
+        return parts["normalise"](target) if "normalise" in parts else target
+
+    def features(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        """Sample the target that is decoded, in the vision part's own units: -> [b n c]."""
+        made: dict[str, Tensor] = {}
+        wanted = self.spec.decode.of if self.spec.decode else self.spec.generate[-1].name
+        for step in self.spec.generate:
+            condition, mask = self.conditions(self.painting(prompts, step.name), step.name, made)
+            parts = self.parts.step(step.name)
+            sampler = step.sampler.build() if step.sampler else None
+            guidance = step.guidance.build() if step.guidance else None
+            out = parts["head"].sample(condition, mask, generators(seeds), sampler, guidance)
+            made[step.name] = parts["normalise"].inverse(out) if "normalise" in parts else out
+            if step.name == wanted:
+                break
+        return made[wanted]
+
+    def to_pixels(self, features: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Decode features [b n c] to pixels [b 3 h w] in [-1, 1]."""
+        assert self.spec.decode is not None
+        if self.parts.decoder is not None:
+            return self.parts.decoder(features, generators(seeds))
+        part: Any = self.parts.vision[self.spec.step(self.spec.decode.of).target]
+        return part.decode(features)
+
+    # -- tasks -----------------------------------------------------------------------------------------------------
+
+    @torch.inference_mode()
+    def ask(self, picture: Picture, question: str | Sequence[str], *, max_tokens: int = 64) -> str | list[str]:
+        """Answer a question about a picture, or several questions about the same one."""
+        questions = [question] if isinstance(question, str) else list(question)
+        answers = self.chat([[Turn("user", (picture, each))] for each in questions], max_tokens=max_tokens)
+        return answers[0] if isinstance(question, str) else answers
+
+    @torch.inference_mode()
+    def chat(self, conversations: Sequence[Sequence[Turn]], *, max_tokens: int = 64) -> list[str]:
+        """Continue conversations, greedily: -> the assistant's next turn of each.
+
+        Raises:
+            RequestError: if the model has no text head, or a picture is given that it cannot read.
+        """
+        from diptych.decoding import continue_text
+
+        self._need_text(any(turn.pictures() for turns in conversations for turn in turns))
+        for turns in conversations:
+            if not any(turn.text().strip() or turn.pictures() for turn in turns):
+                raise RequestError("the question is empty; ask something about the picture")
+        return continue_text(self, conversations, max_tokens)
+
+    @torch.inference_mode()
+    def generate(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        n: int = 1,
+        seed: int = 0,
+        batch: int = 16,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[Image.Image]:
+        """Paint `n` pictures a prompt: -> pictures, the first prompt's first.
+
+        Picture j of prompt i is a function of its prompt and of seed + j alone, whatever else is in the batch.
+
+        Raises:
+            RequestError: if the model does not paint, a prompt is empty, or n < 1.
+        """
+        wanted = [prompts] if isinstance(prompts, str) else list(prompts)
+        if n < 1:
+            raise RequestError(f"n is {n}, but at least 1 picture a prompt can be painted")
+        if not self.spec.generate or not self.spec.decode:
+            raise RequestError(f"'{self.spec.name}' does not paint: its spec has no `generate` and `decode`")
+        self._need("generate")
+        jobs = [(prompt, seed + j) for prompt in wanted for j in range(n)]
+        pictures: list[Image.Image] = []
+        for start in range(0, len(jobs), batch):
+            own_prompts, seeds = zip(*jobs[start : start + batch], strict=True)
+            pixels = self.to_pixels(self.features(own_prompts, seeds), seeds)
+            pictures += to_pictures(pixels)
+            if progress:
+                progress(len(pictures), len(jobs))
+        return pictures
+
+    @torch.inference_mode()
+    def reconstruct(self, pictures: Sequence[Picture], *, seed: int = 0) -> list[Image.Image]:
+        """Encode pictures as the target of the decoded step, and decode them again: the ceiling of painting."""
+        if not self.spec.decode:
+            raise RequestError(f"'{self.spec.name}' cannot reconstruct: its spec has no `decode`")
+        self._need("decode")
+        target = self.spec.step(self.spec.decode.of).target
+        features = self.encode(target, self.pixels(target, pictures))
+        return to_pictures(self.to_pixels(features, [seed] * len(pictures)))
+
+    def _need_text(self, pictures: bool) -> None:
+        if self.spec.text is None:
+            raise RequestError(f"'{self.spec.name}' does not answer: its spec has no `text` head")
+        if pictures and self.spec.understand is None:
+            raise RequestError(f"'{self.spec.name}' does not read pictures: its spec has no `understand`")
+        self._need("understand")
+
+    def _need(self, *slots: str) -> None:
+        for path, why in self.left_out.items():
+            if path.startswith(slots):
+                raise RequestError(f"this checkpoint left out `{path}` ({why}), which this task needs")

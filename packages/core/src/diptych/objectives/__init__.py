@@ -1,0 +1,1 @@
+"""Objectives: training losses over the whole model."""

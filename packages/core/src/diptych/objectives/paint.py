@@ -1,0 +1,30 @@
+"""The loss of a generate step."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+
+from diptych.objectives.batch import Batch
+
+
+class PaintObjective(nn.Module):
+    """Prompt -> condition -> the head's loss against the target of the picture to make."""
+
+    def __init__(self, step: str | None) -> None:
+        super().__init__()
+        self.step = step
+
+    def forward(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
+        """Compute the loss over the samples that ask for a picture: -> {"paint": scalar}, or nothing."""
+        model = batch.model
+        chosen = [row for row, sample in enumerate(batch.samples) if sample.picture_to_make() is not None]
+        if not chosen:
+            return {}
+        step = model.spec.step(self.step) if self.step else model.spec.generate[0]
+        with torch.no_grad():  # targets never train through this loss
+            target = model.normalise(step.name, batch.features(step.target)[batch.rows(chosen)])
+        prompts = [batch.samples[row].turns[-2].text() for row in chosen]
+        condition, mask = model.conditions(model.painting(prompts, step.name), step.name)
+        losses = model.parts.step(step.name)["head"].loss(target, condition, mask, generator)
+        return {f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint": losses.mean()}

@@ -1,0 +1,67 @@
+"""The specs of core's objectives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from attrs import frozen
+
+from diptych.spec.part import PartSpec, setting
+
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@frozen
+class Answer(PartSpec):
+    """Next-token loss on the assistant's text, pictures merged in through the understanding way."""
+
+    kind: ClassVar[str] = "objective"
+
+    def build(self) -> nn.Module:
+        """Make the objective."""
+        from diptych.objectives.answer import AnswerObjective
+
+        return AnswerObjective()
+
+
+@frozen
+class Paint(PartSpec):
+    """The loss of a generate step's head, on samples whose last turn is a picture."""
+
+    kind: ClassVar[str] = "objective"
+    step: str | None = setting("the generate step; the only one unless given", default=None)
+
+    def build(self) -> nn.Module:
+        """Make the objective."""
+        from diptych.objectives.paint import PaintObjective
+
+        return PaintObjective(self.step)
+
+
+@frozen
+class Reconstruct(PartSpec):
+    """The decoder's loss on the features of real pictures."""
+
+    kind: ClassVar[str] = "objective"
+
+    def build(self) -> nn.Module:
+        """Make the objective."""
+        from diptych.objectives.reconstruct import ReconstructObjective
+
+        return ReconstructObjective()
+
+
+@frozen
+class Autoencode(PartSpec):
+    """The own loss of an autoencoder under vision: reconstruction and whatever it adds."""
+
+    kind: ClassVar[str] = "objective"
+    part: str = setting("the autoencoder's name under vision")
+
+    def build(self) -> nn.Module:
+        """Make the objective."""
+        from diptych.objectives.autoencode import AutoencodeObjective
+
+        return AutoencodeObjective(self.part)

@@ -1,0 +1,94 @@
+"""Core's own parts, registered through the same hooks that it offers to others."""
+
+from __future__ import annotations
+
+from diptych.hookspecs import hookimpl
+from diptych.registry import Component
+
+
+@hookimpl
+def diptych_register_backbone() -> list[Component]:
+    """Return core's backbones."""
+    return [
+        Component(
+            "hf-causal-lm",
+            "diptych.backbones.hf_causal_lm:HFCausalLMSpec",
+            "any causal language model of transformers, built from a config",
+        ),
+        Component(
+            "plain-transformer",
+            "diptych.backbones.plain_transformer:PlainTransformerSpec",
+            "a small causal transformer in plain torch",
+        ),
+    ]
+
+
+@hookimpl
+def diptych_register_tokenizer() -> list[Component]:
+    """Return core's tokenizers."""
+    return [
+        Component("bytes", "diptych.tokenizers.bytes:BytesTokenizer", "one id a byte; no file, any text"),
+        Component("file", "diptych.tokenizers.file:FileTokenizer", "a tokenizer.json of the tokenizers library"),
+    ]
+
+
+@hookimpl
+def diptych_register_connector() -> list[Component]:
+    """Return core's connectors."""
+    return [
+        Component("linear", "diptych.connectors.per_token:LinearConnector", "one linear map per token"),
+        Component("mlp", "diptych.connectors.per_token:MlpConnector", "Linear, GELU, Linear per token"),
+    ]
+
+
+@hookimpl
+def diptych_register_condition() -> list[Component]:
+    """Return core's conditions."""
+    return [
+        Component(
+            "latent-queries", "diptych.conditions.specs:LatentQueries", "learned tokens that read intent out (BLIP3-o)"
+        ),
+        Component("prompt-states", "diptych.conditions.specs:PromptStates", "the states of the prompt's own tokens"),
+        Component("concat", "diptych.conditions.specs:Concat", "several conditions, one after the other"),
+    ]
+
+
+@hookimpl
+def diptych_register_encoder() -> list[Component]:
+    """Return core's encoders."""
+    return [Component("patches", "diptych.vision.patches:Patches", "the pixels of each patch, as they are")]
+
+
+@hookimpl
+def diptych_register_head() -> list[Component]:
+    """Return core's heads."""
+    return [
+        Component(
+            "linear-readout",
+            "diptych.vision.linear_readout:LinearReadout",
+            "condition tokens -> target tokens by one linear map and MSE",
+        )
+    ]
+
+
+@hookimpl
+def diptych_register_decoder() -> list[Component]:
+    """Return core's decoders."""
+    return [Component("unpatch", "diptych.vision.unpatch:Unpatch", "each token -> the pixels of its patch, by an MLP")]
+
+
+@hookimpl
+def diptych_register_objective() -> list[Component]:
+    """Return core's objectives."""
+    return [
+        Component("answer", "diptych.objectives.specs:Answer", "next-token loss on the assistant's text"),
+        Component("paint", "diptych.objectives.specs:Paint", "the loss of a generate step's head"),
+        Component("reconstruct", "diptych.objectives.specs:Reconstruct", "the decoder's loss on features of real pictures"),
+        Component("autoencode", "diptych.objectives.specs:Autoencode", "the own loss of an autoencoder under vision"),
+    ]
+
+
+@hookimpl
+def diptych_register_dataset() -> list[Component]:
+    """Return core's datasets."""
+    return [Component("squares", "diptych.data.squares:Squares", "pictures of one coloured square, made on the fly")]

@@ -1,0 +1,148 @@
+"""The one prompt builder: conversations -> ids with spans. Training and inference both use it.
+
+User text is encoded with special tokens switched off, so that typing `<|paint|>` cannot forge one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from diptych.data.sample import Turn
+from diptych.errors import Problem, RequestError, SpecError
+from diptych.spec.model import Prompt
+from diptych.tokenizers.text import TextTokenizer
+
+
+@frozen
+class Span:
+    """A run of placeholder positions: where it starts, and which picture (by order) fills it."""
+
+    start: int
+    length: int
+    picture: int
+
+
+@frozen
+class Encoded:
+    """One sequence: ids, which of them are to be learned, and where pictures go.
+
+    Attributes:
+        ids: token ids; placeholders stand where features are merged in.
+        learned: True for ids that the text head should predict.
+        images: spans of pictures that are read, in order.
+        queries: how many latent-query placeholders end the sequence.
+    """
+
+    ids: tuple[int, ...]
+    learned: tuple[bool, ...]
+    images: tuple[Span, ...] = ()
+    queries: int = 0
+
+
+@frozen
+class PromptBuilder:
+    """Turns conversations into ids by the prompt form of the model spec."""
+
+    form: Prompt
+    tokenizer: TextTokenizer
+    _cache: dict[tuple[str, bool], tuple[int, ...]] = field(factory=dict, init=False, eq=False)
+
+    def token_ids(self) -> dict[str, int]:
+        """Return the ids of all special tokens by name."""
+        return {token: self.tokenizer.id_of(token) for token in self.form.special_tokens()}
+
+    def check_ids(self) -> None:
+        """Compare the ids stored in the spec with those of the tokenizer.
+
+        Raises:
+            SpecError: naming each token whose id differs.
+        """
+        own = self.token_ids()
+        problems = [
+            Problem("prompt.token_ids", f"'{token}' is {own.get(token)} in the tokenizer, but {stored} in the spec")
+            for token, stored in self.form.token_ids.items()
+            if own.get(token) != stored
+        ]
+        if problems:
+            raise SpecError(problems, "tokenizer")
+
+    def conversation(self, turns: Sequence[Turn], image_tokens: int) -> Encoded:
+        """Encode turns for understanding.
+
+        Args:
+            turns: the conversation; if it ends with the user's turn, the assistant's is opened to be continued.
+            image_tokens: how many backbone tokens one read picture takes.
+        """
+        ids: list[int] = []
+        learned: list[bool] = []
+        spans: list[Span] = []
+        for turn in self._with_system(turns):
+            self._turn(turn, image_tokens, ids, learned, spans)
+        if turns and turns[-1].role != "assistant":
+            self._add(ids, learned, self._template("assistant")[0])
+        return Encoded(tuple(ids), tuple(learned), tuple(spans))
+
+    def painting(self, prompt: str, queries: int) -> Encoded:
+        """Encode a request for a picture: the user's turn, the assistant's opened, the paint token, the queries."""
+        if not prompt.strip():
+            raise RequestError("the prompt is empty; say what to paint, for example 'a red heart'")
+        ids: list[int] = []
+        learned: list[bool] = []
+        for turn in self._with_system([Turn("user", (self.paint_request(prompt),))]):
+            self._turn(turn, 0, ids, learned, [])
+        self._add(ids, learned, self._template("assistant")[0])
+        self._add(ids, learned, [self.tokenizer.id_of(self.form.paint_open)])
+        self._add(ids, learned, [self.tokenizer.id_of(self.form.query_pad)] * queries)
+        return Encoded(tuple(ids), tuple(learned), queries=queries)
+
+    def paint_request(self, prompt: str) -> str:
+        """Put a prompt into the words that ask for a picture."""
+        return self.form.paint.replace("{prompt}", prompt.strip())
+
+    def stop_id(self) -> int:
+        """Return the id that ends an assistant's turn: the first token after its content."""
+        return self._template("assistant")[1][0]
+
+    def _with_system(self, turns: Sequence[Turn]) -> list[Turn]:
+        if self.form.system and not (turns and turns[0].role == "system"):
+            return [Turn("system", (self.form.system,)), *turns]
+        return list(turns)
+
+    def _turn(
+        self, turn: Turn, image_tokens: int, ids: list[int], learned: list[bool], spans: list[Span]
+    ) -> None:
+        opening, closing = self._template(turn.role)
+        answer = turn.role == "assistant"
+        self._add(ids, learned, opening)
+        for piece in turn.content:
+            if isinstance(piece, str):
+                self._add(ids, learned, self._encode(piece), answer)
+            else:
+                self._add(ids, learned, [self.tokenizer.id_of(self.form.image_open)])
+                spans.append(Span(len(ids), image_tokens, len(spans)))
+                self._add(ids, learned, [self.tokenizer.id_of(self.form.image_pad)] * image_tokens)
+                self._add(ids, learned, [self.tokenizer.id_of(self.form.image_close)])
+        self._add(ids, learned, closing[:1], answer)
+        self._add(ids, learned, closing[1:])
+
+    def _template(self, role: str) -> tuple[list[int], list[int]]:
+        opening, _, closing = self.form.turn.partition("{content}")
+        return (
+            self._encode(opening.replace("{role}", role), special=True),
+            self._encode(closing.replace("{role}", role), special=True),
+        )
+
+    def _encode(self, text: str, *, special: bool = False) -> list[int]:
+        if not special:
+            return self.tokenizer.encode(text)
+        key = (text, special)
+        if key not in self._cache:
+            self._cache[key] = tuple(self.tokenizer.encode(text, special=True))
+        return list(self._cache[key])
+
+    @staticmethod
+    def _add(ids: list[int], learned: list[bool], new: Sequence[int], learn: bool = False) -> None:
+        ids.extend(new)
+        learned.extend([learn] * len(new))

@@ -1,0 +1,58 @@
+"""Encoded sequences -> tensors padded on the left, with picture features merged in at their spans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from attrs import frozen
+from torch import Tensor
+
+from diptych.prompt import Encoded
+
+
+@frozen(eq=False)
+class Sequences:
+    """A left-padded batch: ids [b s], mask [b s] (True = real), labels [b s] (-100 = not learned).
+
+    `images` are (row, start, length) of the spans to fill with features, in the order of the pictures.
+    """
+
+    ids: Tensor
+    mask: Tensor
+    labels: Tensor
+    images: tuple[tuple[int, int, int], ...]
+    queries: int
+
+    @staticmethod
+    def of(encoded: Sequence[Encoded], pad: int, device: torch.device) -> Sequences:
+        """Pad sequences on the left to the longest. All must end with equally many queries."""
+        longest = max(len(each.ids) for each in encoded)
+        ids = torch.full((len(encoded), longest), pad)
+        mask = torch.zeros(len(encoded), longest, dtype=torch.bool)
+        labels = torch.full((len(encoded), longest), -100)
+        images = []
+        for row, each in enumerate(encoded):
+            shift = longest - len(each.ids)
+            own = torch.tensor(each.ids)
+            ids[row, shift:] = own
+            mask[row, shift:] = True
+            labels[row, shift:] = torch.where(torch.tensor(each.learned), own, -100)
+            images += [(row, shift + span.start, span.length) for span in each.images]
+        to = {"device": device, "non_blocking": True}
+        return Sequences(ids.to(**to), mask.to(**to), labels.to(**to), tuple(images), encoded[0].queries)
+
+    def merge(self, embeds: Tensor, features: Tensor | None, queries: Tensor | None) -> Tensor:
+        """Put picture features and latent queries in the place of their placeholders.
+
+        embeds [b s d], features [k n d] one a picture in order, queries [q d] -> [b s d]
+        """
+        if features is not None and self.images:
+            rows = torch.tensor([row for row, _, _ in self.images], device=embeds.device)
+            starts = torch.tensor([start for _, start, _ in self.images], device=embeds.device)
+            positions = starts[:, None] + torch.arange(features.shape[1], device=embeds.device)
+            embeds = embeds.index_put((rows[:, None].expand_as(positions), positions), features.to(embeds.dtype))
+        if queries is not None and self.queries:
+            tail = queries.to(embeds.dtype).expand(embeds.shape[0], -1, -1)
+            embeds = torch.cat([embeds[:, : embeds.shape[1] - self.queries], tail], 1)
+        return embeds

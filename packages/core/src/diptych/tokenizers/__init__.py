@@ -1,0 +1,1 @@
+"""Text tokenizers: text <-> ids, special tokens by name."""

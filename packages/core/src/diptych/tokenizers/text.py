@@ -1,0 +1,50 @@
+"""The one tokenizer class: ids of special tokens come from names, never from what users type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer
+
+from diptych.errors import Problem, SpecError, suggest
+
+
+class TextTokenizer:
+    """A `tokenizers.Tokenizer` that keeps special tokens out of reach of user text."""
+
+    def __init__(self, tokenizer: Tokenizer, special: Sequence[str] = ()) -> None:
+        """Wrap a tokenizer, adding the special tokens that it does not know yet (in this order, at the end)."""
+        self._tokenizer = tokenizer
+        missing = [token for token in special if tokenizer.token_to_id(token) is None]
+        tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in missing])
+        self._special = set(special)
+
+    def __len__(self) -> int:
+        """Count all ids, special tokens included."""
+        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+
+    def encode(self, text: str, *, special: bool = False) -> list[int]:
+        """Turn text into ids. Only with `special` do names of special tokens in the text become their ids."""
+        self._tokenizer.encode_special_tokens = not special
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Turn ids into text, special tokens left out."""
+        return self._tokenizer.decode(list(ids), skip_special_tokens=True)
+
+    def id_of(self, token: str) -> int:
+        """Return the id of a special token.
+
+        Raises:
+            SpecError: if the tokenizer does not know it.
+        """
+        found = self._tokenizer.token_to_id(token)
+        if found is None:
+            near = suggest(token, self._special)
+            raise SpecError([Problem("prompt", f"the tokenizer has no token '{token}'{near}", "reference")])
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write `tokenizer.json` into a folder."""
+        self._tokenizer.save(str(folder / "tokenizer.json"))

@@ -1,0 +1,1 @@
+"""Training: one loop over the stages of a recipe."""

@@ -1,0 +1,90 @@
+"""AdamW over what a stage trains, its learning rate, and the moving average of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import cos, pi
+
+import torch
+from torch import Tensor, nn
+
+from diptych.errors import Problem, SpecError, suggest
+from diptych.spec.recipe import Stage
+
+
+def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
+    """Freeze everything but the slots that a stage trains: -> the trained parameters by name.
+
+    Raises:
+        SpecError: if a path trains nothing, with the nearest path that would.
+    """
+    names = dict(parts.named_parameters())
+    problems = []
+    for path in (*stage.train, *stage.lr_factors):
+        if not any(_under(name, path) for name in names):
+            known = sorted({".".join(name.split(".")[:i]) for name in names for i in range(1, 5)})
+            tops = ", ".join(sorted({name.split(".")[0] for name in names}))
+            near = suggest(path, known)
+            problems.append(Problem(f"stages.{stage.name}.train", f"'{path}' holds no weights{near}; at the top: {tops}"))
+    if problems:
+        raise SpecError(problems, "recipe")
+    for name, parameter in names.items():
+        parameter.requires_grad_(any(_under(name, path) for path in stage.train))
+    for module in parts.modules():
+        own = list(module.parameters())
+        module.train(bool(own) and any(each.requires_grad for each in own))
+    return {name: each for name, each in names.items() if each.requires_grad}
+
+
+def make_optimiser(trained: Mapping[str, nn.Parameter], stage: Stage) -> torch.optim.AdamW:
+    """Make AdamW: decay on matrices only, learning rates by the stage's factors."""
+    groups: dict[tuple[float, float], list[Tensor]] = {}
+    for name, parameter in trained.items():
+        factor = next((value for path, value in stage.lr_factors.items() if _under(name, path)), 1.0)
+        decay = stage.weight_decay if parameter.dim() >= 2 else 0.0
+        groups.setdefault((factor, decay), []).append(parameter)
+    made = [
+        {"params": own, "lr": stage.lr * factor, "weight_decay": decay, "factor": factor}
+        for (factor, decay), own in groups.items()
+    ]
+    return torch.optim.AdamW(made, betas=stage.betas, fused=True)
+
+
+def set_lr(optimiser: torch.optim.Optimizer, stage: Stage, step: int) -> float:
+    """Set the learning rate of a step (counted from 0): warm-up, then the stage's fall. Returns the peak group's."""
+    if step < stage.warmup:
+        level = (step + 1) / stage.warmup
+    else:
+        done = (step - stage.warmup) / max(1, stage.steps - stage.warmup)
+        fall = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + cos(pi * done))}[stage.lr_schedule]
+        level = stage.min_lr + (1 - stage.min_lr) * fall
+    for group in optimiser.param_groups:
+        group["lr"] = stage.lr * level * group["factor"]
+    return stage.lr * level
+
+
+class MovingAverage:
+    """Exponential moving average of trained weights, warmed up so that early steps do not linger."""
+
+    def __init__(self, trained: Mapping[str, nn.Parameter], decay: float) -> None:
+        """Start from the weights as they are."""
+        self._trained, self._decay, self.count = trained, decay, 0
+        self.average = {name: each.detach().clone() for name, each in trained.items()}
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move towards the current weights."""
+        self.count += 1
+        decay = min(self._decay, (1 + self.count) / (10 + self.count))
+        for name, each in self._trained.items():
+            self.average[name].lerp_(each, 1 - decay)
+
+    @torch.no_grad()
+    def apply(self) -> None:
+        """Put the average in the place of the weights."""
+        for name, each in self._trained.items():
+            each.copy_(self.average[name])
+
+
+def _under(name: str, path: str) -> bool:
+    return name == path or name.startswith(f"{path}.")
