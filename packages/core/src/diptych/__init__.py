@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diptych.spec.files import write_spec as write_spec
     from diptych.spec.model import ModelSpec as ModelSpec
     from diptych.spec.part import InlinePart as InlinePart
-    from diptych.train.run import train as train
+    from diptych.training.run import train as train
     from diptych.version import __version__ as __version__
 
 _HOMES = {
@@ -32,7 +32,7 @@ _HOMES = {
     "hookimpl": "diptych.hookspecs",
     "load": "diptych.checkpoint.io",
     "read_spec": "diptych.spec.files",
-    "train": "diptych.train.run",
+    "train": "diptych.training.run",
     "write_spec": "diptych.spec.files",
 }
 __all__ = sorted(_HOMES)  # noqa: PLE0605  # the table above is the single list

@@ -31,7 +31,7 @@ def command(
 
     import torch
 
-    from diptych.train.run import train
+    from diptych.training.run import train
 
     if threads:
         torch.set_num_threads(threads)

@@ -19,10 +19,10 @@ from diptych.objectives.batch import Batch
 from diptych.spec.files import read_spec, spec_hash
 from diptych.spec.model import ModelSpec
 from diptych.spec.recipe import Recipe, Stage
-from diptych.train.fit import fit_normalisers
-from diptych.train.log import TrainingLog
-from diptych.train.optimiser import MovingAverage, choose_trained, make_optimiser, set_lr
-from diptych.train.state import Progress, read_optimiser, read_progress, read_weights, save_state
+from diptych.training.fit import fit_normalisers
+from diptych.training.log import TrainingLog
+from diptych.training.optimiser import MovingAverage, choose_trained, make_optimiser, set_lr
+from diptych.training.state import Progress, read_optimiser, read_progress, read_weights, save_state
 
 
 class TrainingStopped(DiptychError):

@@ -13,7 +13,7 @@ from torch import nn
 from diptych.checkpoint.folder import whole_folder
 from diptych.checkpoint.tensors import fill, read_tensors, write_tensors
 from diptych.errors import CheckpointError
-from diptych.train.optimiser import MovingAverage
+from diptych.training.optimiser import MovingAverage
 
 
 @frozen
