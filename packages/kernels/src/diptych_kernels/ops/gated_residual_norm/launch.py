@@ -9,29 +9,37 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from diptych_kernels.ops.gated_residual_norm.arguments import LONGEST_ROW
 from diptych_kernels.ops.gated_residual_norm.kernels import backward_kernel, forward_kernel
 
-LONGEST_ROW = 8192
 _BACKWARD_PROGRAMS = 512
+_WAVE = 64 if torch.version.hip is not None else 32
 
 
 class Launch(NamedTuple):
-    """How a kernel is launched for rows of up to ``BLOCK`` elements."""
+    """How either kernel is launched: elements and threads for a row, of which one program has one.
+
+    ``threads`` is 8 elements each, a 16-byte load of bfloat16: no spills on any device compiled
+    for, see reports/compile.md.
+    """
 
     block: int
-    num_warps: int
+    threads: int
+
+    def warps(self, wave: int) -> int:
+        """For a device that runs ``wave`` threads in lockstep."""
+        return max(1, self.threads // wave)
 
 
-def forward_launch(width: int) -> Launch:
-    """A power of two that holds the row; 8 elements for each thread, then more."""
-    block = _block(width)
-    return Launch(block, min(max(block // 256, 1), 16))
-
-
-def backward_launch(width: int) -> Launch:
-    """As forward, with fewer elements for each thread: about ten rows live at once."""
-    block = _block(width)
-    return Launch(block, min(max(block // 256, 1), 32))
+def launch_for(width: int) -> Launch:
+    """The launch table: a power of two that holds the row."""
+    if width > LONGEST_ROW:
+        raise ValueError(
+            f"gated_residual_norm: the kernels hold a row of up to {LONGEST_ROW} elements, got "
+            f"{width}; use implementation='reference' or 'compile'"
+        )
+    block = max(16, _power_of_two(width))
+    return Launch(block, min(max(block // 8, 32), 512))
 
 
 def backward_rows(rows_in_group: int, rows: int) -> int:
@@ -59,7 +67,7 @@ def launch_forward(
     z = torch.empty((batch, tokens, width), dtype=y.dtype, device=y.device)
     if h.numel() == 0:
         return h, z
-    launch = forward_launch(width)
+    launch = launch_for(width)
     with _device(x):
         forward_kernel[(batch * tokens,)](
             x, y, weight, branch_weight, gate, scale, h, z,
@@ -67,7 +75,7 @@ def launch_forward(
             *weight.stride(), *_strides(branch_weight, 1),
             *_strides(gate, 2), *_strides(scale, 2),
             tokens, width, eps,
-            BLOCK=launch.block, num_warps=launch.num_warps,
+            BLOCK=launch.block, num_warps=launch.warps(_WAVE),
         )  # fmt: skip
     return h, z
 
@@ -115,7 +123,7 @@ def launch_backward(
     grad_x = torch.empty(h.shape, dtype=h.dtype, device=h.device)
     grad_y = None if plain else torch.empty(h.shape, dtype=y_dtype, device=h.device)
     if h.numel() > 0:
-        launch = backward_launch(width)
+        launch = launch_for(width)
         with _device(h):
             backward_kernel[(groups * programs,)](
                 grad_h, grad_z, h, None if plain else y, weight, branch_weight, gate, scale,
@@ -125,7 +133,7 @@ def launch_backward(
                 *weight.stride(), *_strides(branch_weight, 1),
                 *_strides(gate, 2), *_strides(scale, 2),
                 tokens, width, eps, rows_in_group, programs,
-                ROWS=each, BLOCK=launch.block, num_warps=launch.num_warps,
+                ROWS=each, BLOCK=launch.block, num_warps=launch.warps(_WAVE),
             )  # fmt: skip
     return _share(grad_x, grad_y, norm_sums, branch_sums, weight, branch_weight, gate, scale)
 
@@ -165,15 +173,6 @@ def _share(
             grad_branch_weight = by_group.sum(0).to(branch_weight.dtype)
     grad_y = grad_x.new_empty(0) if grad_y is None else grad_y
     return Gradients(grad_x, grad_y, grad_weight, grad_branch_weight, grad_gate, grad_scale)
-
-
-def _block(width: int) -> int:
-    if width > LONGEST_ROW:
-        raise ValueError(
-            f"gated_residual_norm: a Triton row holds up to {LONGEST_ROW} elements, got {width}; "
-            "use implementation='reference' or 'compile'"
-        )
-    return max(16, _power_of_two(width))
 
 
 def _power_of_two(at_least: int) -> int:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.choice import requested
+from diptych_kernels.compiled import compiled
 from diptych_kernels.dispatch import Implementation, Operation, register
-from diptych_kernels.ops.gated_residual_norm.arguments import NAME, check
+from diptych_kernels.ops.gated_residual_norm.arguments import LONGEST_ROW, NAME, check
 from diptych_kernels.ops.gated_residual_norm.reference import gated_residual_norm_reference
 from diptych_kernels.situation import (
     Situation,
@@ -17,9 +18,6 @@ from diptych_kernels.situation import (
     interpreting,
     triton_cannot_run,
 )
-
-LONGEST_ROW = 8192  # a longer one would spill registers; see reports/compile.md
-
 
 def gated_residual_norm(
     x: Tensor,
@@ -108,7 +106,7 @@ OPERATION = register(
             Implementation("triton", _load_triton, _triton_cannot_run, _triton_not_by_itself),
             Implementation(
                 "compile",
-                lambda: torch.compile(gated_residual_norm_reference, fullgraph=True, dynamic=True),
+                lambda: compiled(gated_residual_norm_reference),
                 compiler_cannot_run,
                 lambda situation: "its first call compiles for seconds; ask for it by name",
             ),

@@ -1,0 +1,48 @@
+"""The implementation ``compile``: ``torch.compile`` of a reference."""
+
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def compiled(reference: FunctionType) -> Callable[..., Any]:
+    """Compiles a reference once for each pattern of absent arguments, dtypes and gradients.
+
+    One compiled function for all patterns would reach torch's limit of recompilations (8), which
+    is an error with ``fullgraph=True``. torch keeps what it compiled with the code object, so
+    each pattern gets a copy of that.
+
+    Args:
+        reference: A function of tensors, Nones and numbers.
+
+    Returns:
+        A function of the same arguments, by position. Within an outer ``torch.compile`` it is
+        the reference itself.
+    """
+    by_pattern: dict[tuple[object, ...], Callable[..., Any]] = {}
+
+    def run(*arguments: Any) -> Any:
+        if torch.compiler.is_compiling():
+            return reference(*arguments)
+        pattern = tuple(map(_pattern, arguments)), torch.is_grad_enabled()
+        if pattern not in by_pattern:
+            copy = FunctionType(
+                reference.__code__.replace(),
+                reference.__globals__,
+                reference.__name__,
+                reference.__defaults__,
+                reference.__closure__,
+            )
+            by_pattern[pattern] = torch.compile(copy, fullgraph=True, dynamic=True)
+        return by_pattern[pattern](*arguments)
+
+    return run
+
+
+def _pattern(argument: object) -> object:
+    if isinstance(argument, Tensor):
+        return argument.device, argument.dtype, argument.requires_grad
+    return type(argument)
