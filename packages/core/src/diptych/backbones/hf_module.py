@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, DynamicCache
 
-from diptych.backbones.positions import positions_of
+from diptych.backbones.positions import positions_of, visible
 from diptych.errors import CheckpointError
 
 
@@ -35,7 +35,7 @@ class HFCausalLM(nn.Module):
         length = embeds.shape[1]
         out = self.model.base_model(
             inputs_embeds=embeds,
-            attention_mask=mask.long(),
+            attention_mask=visible(mask, length),
             position_ids=positions_of(mask, length),
             past_key_values=cache,
             use_cache=cache is not None,

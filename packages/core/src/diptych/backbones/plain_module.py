@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from einops import rearrange
 from torch import Tensor, nn
 
-from diptych.backbones.positions import positions_of
+from diptych.backbones.positions import positions_of, visible
 
 
 class KeyValueCache:
@@ -46,16 +46,11 @@ class PlainTransformer(nn.Module):
 
         With a cache, `embeds` are the new positions only and the cache grows.
         """
-        length, total = embeds.shape[1], mask.shape[1]
-        positions = positions_of(mask, length)
-        steps = torch.arange(total, device=mask.device)
-        causal = steps[None, :] <= steps[total - length :, None]
-        # a padded position sees itself alone: a row with nothing to see would be NaN
-        own = steps[None, :] == steps[total - length :, None]
-        visible = (causal[None] & mask[:, None, :]) | own[None]
+        positions = positions_of(mask, embeds.shape[1])
+        seen = visible(mask, embeds.shape[1])
         x = embeds
         for index, layer in enumerate(self.layers):
-            x = layer(x, positions, visible[:, None], cache, index)
+            x = layer(x, positions, seen, cache, index)
         return self.norm(x)
 
     def logits(self, states: Tensor) -> Tensor:
@@ -78,13 +73,13 @@ class _Layer(nn.Module):
         self.down = nn.Linear(mlp_width, width, bias=False)
 
     def forward(
-        self, x: Tensor, positions: Tensor, visible: Tensor, cache: KeyValueCache | None, index: int
+        self, x: Tensor, positions: Tensor, seen: Tensor, cache: KeyValueCache | None, index: int
     ) -> Tensor:
         q, k, v = rearrange(self.qkv(self.attention_norm(x)), "b s (three h d) -> three b h s d", three=3, h=self.heads)
         q, k = _rotate(q, positions), _rotate(k, positions)
         if cache is not None:
             k, v = cache.extend(index, k, v)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=visible)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen)
         x = x + self.out(rearrange(mixed, "b h s d -> b s (h d)"))
         gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, -1)
         return x + self.down(F.silu(gate) * up)

@@ -80,7 +80,8 @@ def connections(spec: ModelSpec) -> Iterator[Connection]:
         yield Connection(
             f"{path}.condition.condition", f"{path}.head.condition", "leave the head's condition size out: it follows"
         )
-        yield Connection(target, f"{path}.head.target", "leave the head's target size and grid out: they follow")
+        made = f"{path}.normalise.normalised" if step.normalise else target
+        yield Connection(made, f"{path}.head.target", "leave the head's target size and grid out: they follow")
         if step.normalise:
             yield Connection(target, f"{path}.normalise.target")
     if spec.decode and spec.decode.decoder:

@@ -1,0 +1,160 @@
+"""What a spec costs, measured on parts that hold no numbers: built on the meta device, run under torch's FLOP counter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from diptych.assembly import Assembly
+from diptych.conditions.readout import Readout
+from diptych.spec.model import GenerateStep, ModelSpec
+from diptych.spec.wiring import OUTPUT_OF, Resolved
+
+
+PROMPT = 32
+"""Prompt length, in tokens, that FLOPs are stated for."""
+
+
+@frozen
+class Costs:
+    """Parameters by slot, bytes by kind, FLOPs by task.
+
+    Attributes:
+        parameters: exact counts by slot path; shared tensors count once, where they come first.
+        memory: bytes: `weights/float32`, `weights/bfloat16`, `training/adamw` (float32 weights, gradients and two
+            moments of everything).
+        flops: `image understood`, `image generated`, `training sample` (forward and backward of everything, taken as
+            three times forward of both ways); tasks that the spec does not do are left out.
+        assumptions: what the FLOPs suppose.
+    """
+
+    parameters: dict[str, int]
+    memory: dict[str, int]
+    flops: dict[str, int]
+    assumptions: tuple[str, ...]
+
+
+def costs(resolved: Resolved) -> Costs:
+    """Measure a resolved spec of any size, allocating nothing."""
+    spec = resolved.spec
+    with torch.device("meta"):
+        parts = Assembly(spec)
+        parameters = _parameters(parts)
+        total = sum(parameters.values())
+        buffers = sum(each.numel() for each in parts.buffers())
+        meter = _Meter(spec, parts, resolved)
+        flops = {}
+        if spec.understand and spec.understand.encoder != "backbone":
+            flops["image understood"] = meter.understand()
+        if spec.generate:
+            flops["image generated"] = meter.generate()
+        sample = meter.training_sample()
+        if sample:
+            flops["training sample"] = sample
+    memory = {
+        "weights/float32": 4 * (total + buffers),
+        "weights/bfloat16": 2 * (total + buffers),
+        "training/adamw": 16 * total,
+    }
+    assumed = [f"prompts of {PROMPT} tokens", "a training sample is read, and painted at one timestep; backward = 2 x forward"]
+    return Costs(parameters, memory, flops, tuple(assumed))
+
+
+def _parameters(parts: Assembly) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for name, parameter in parts.named_parameters():
+        counts[_slot(name)] = counts.get(_slot(name), 0) + parameter.numel()
+    return counts
+
+
+def _slot(name: str) -> str:
+    """Return the slot of a parameter: `backbone`, `vision.clip`, `generate.features.head`."""
+    keys = name.split(".")
+    return ".".join(keys[: {"vision": 2, "understand": 2, "generate": 3, "decode": 2}.get(keys[0], 1)])
+
+
+class _Meter:
+    def __init__(self, spec: ModelSpec, parts: Assembly, resolved: Resolved) -> None:
+        self.spec, self.parts = spec, parts
+        self.sizes = {(row.part, row.port): row.sizes for row in resolved.rows}
+        self.width: int = spec.backbone.width  # type: ignore[attr-defined]
+
+    def understand(self) -> int:
+        """Count encoder, connector, and the backbone over the picture's tokens and a prompt."""
+        assert self.spec.understand is not None
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            features = self._encode(self.spec.understand.encoder)
+            tokens = self.parts.connector(features) if self.parts.connector is not None else features
+            self._states(PROMPT + tokens.shape[1])
+        return counter.get_total_flops()
+
+    def generate(self) -> int:
+        """Count every step: prompt, condition, all network evaluations of its sampler, and the decoder."""
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            for step in self.spec.generate:
+                self._sample(step)
+            if self.spec.decode:
+                step = self.spec.step(self.spec.decode.of)
+                target = torch.empty(1, *self._target(step))
+                part: Any = self.parts.vision[step.target]
+                self.parts.decoder(target) if self.parts.decoder is not None else part.decode(target)
+        return counter.get_total_flops()
+
+    def training_sample(self) -> int:
+        """Count three times the forward pass of reading a picture and of each step's loss."""
+        total = self.understand() if self.spec.understand and self.spec.understand.encoder != "backbone" else 0
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            for step in self.spec.generate:
+                self._encode(step.target)
+                condition, mask = self._condition(step)
+                head: Any = self.parts.step(step.name)["head"]
+                head.loss(torch.empty(1, *self._target(step, normalised=True)), condition, mask, None)
+        return 3 * (total + counter.get_total_flops())
+
+    def _sample(self, step: GenerateStep) -> None:
+        condition, mask = self._condition(step)
+        head: Any = self.parts.step(step.name)["head"]
+        sampler = step.sampler.build() if step.sampler else None
+        guidance = step.guidance.build() if step.guidance else None
+        head.sample(condition, mask, [None], sampler, guidance)
+
+    def _condition(self, step: GenerateStep) -> tuple[Tensor, Tensor]:
+        part: Any = self.parts.step(step.name)["condition"]
+        queries = getattr(step.condition, "queries", 0)
+        length = PROMPT + queries
+        made = {each.name: torch.empty(1, self._target(each)[0], self.width) for each in self.spec.generate}
+        return part(Readout(self._states(length), torch.ones(1, length, dtype=torch.bool), queries, made))
+
+    def _states(self, length: int) -> Tensor:
+        return self.parts.backbone(torch.empty(1, length, self.width), torch.ones(1, length, dtype=torch.bool))
+
+    def _encode(self, name: str) -> Tensor:
+        how = self.spec.vision[name].preprocess()  # type: ignore[attr-defined]
+        part: Any = self.parts.vision[name]
+        pixels = torch.empty(1, 3, how.height, how.width)
+        return part(pixels) if self.spec.vision[name].kind == "encoder" else part.encode(pixels)
+
+    def _target(self, step: GenerateStep, *, normalised: bool = False) -> tuple[int, ...]:
+        where = (f"generate.{step.name}.normalise", "normalised") if normalised and step.normalise else None
+        shown = self.sizes[where or (f"vision.{step.target}", OUTPUT_OF[self.spec.vision[step.target].kind])]
+        return _numbers(shown)
+
+
+def _numbers(shown: str) -> tuple[int, ...]:
+    """Read `b (8 8) 1792` as (64, 1792)."""
+    sizes, group = [], None
+    for token in shown.replace("(", " ( ").replace(")", " ) ").split()[1:]:
+        if token == "(":
+            group = 1
+        elif token == ")":
+            sizes.append(group or 1)
+            group = None
+        elif group is not None:
+            group *= int(token)
+        else:
+            sizes.append(int(token))
+    return tuple(sizes)
