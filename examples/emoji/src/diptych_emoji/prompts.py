@@ -10,14 +10,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from diptych_emoji.facts import clear_relations
+from diptych_emoji.facts import CLEAR, relation_strengths
 from diptych_emoji.geometry import RELATIONS
 from diptych_emoji.phrases import counted, listed
 from diptych_emoji.scenes import Scene
 from diptych_emoji.world import COLOURED_SHAPES, NOUNS, OBJECTS, find, held_out
 
 Record = dict[str, Any]
-"""GenEval's keys: tag, include [class, count, color?, position?], exclude? [class, count], prompt."""
+"""GenEval's keys: tag, include [class, count, color?, position?], exclude? [class, count] and
+prompt."""
 
 TAGS = ("single_object", "two_object", "counting", "colors", "position", "color_attr")
 UNSEEN_TAGS = ("two_object", "colors", "position", "color_attr")  # the others hold nothing unseen
@@ -150,9 +151,10 @@ def record_of(scene: Scene) -> Record:
     counts = scene.counts
     if scene.kind == "position":
         second, first = counts
-        relations = clear_relations(scene, first, second)
-        if relations:
-            return _position(first, relations[0], second)
+        found = relation_strengths(scene, first, second)
+        relation = max(found, key=found.__getitem__)
+        if found[relation] >= CLEAR:
+            return _position(first, relation, second)
     if scene.kind == "counting":
         return _counting(*next(iter(counts.items())))
     shown = listed([counted(label, count) for label, count in counts.items()])

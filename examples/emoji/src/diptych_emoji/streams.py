@@ -1,0 +1,55 @@
+"""Scenes as samples: conversations about them, requests for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import frozen
+
+from diptych.data.sample import Sample, Turn
+from diptych_emoji.captions import caption
+from diptych_emoji.questions import questions
+from diptych_emoji.scenes import Scene, render, sample_scene
+
+
+if TYPE_CHECKING:
+    from diptych_emoji.datasets import EmojiScenes
+
+DESCRIBE = "describe the picture"
+TASKS = {"ask": 1, "paint": 2, "imagine": 3}
+
+
+@frozen
+class SceneStream:
+    """Samples of emoji scenes by index."""
+
+    spec: EmojiScenes
+
+    def sample(self, index: int) -> Sample:
+        """Return sample `index`; its facts hold the scene and a caption of it."""
+        rng = np.random.default_rng((self.spec.seed, TASKS[self.spec.task], index))
+        scene = self._scene(rng)
+        text = caption(scene, rng)
+        facts = {"scene": scene, "caption": text}
+        if self.spec.task == "paint":
+            return Sample.paint(text, render(scene), **facts)
+        exchanges = self._exchanges(scene, rng)
+        if self.spec.task == "ask":
+            return Sample.ask(render(scene), *exchanges, **facts)
+        (first, answer), *rest = exchanges
+        turns = [Turn("user", (f"{text}. {first}",)), Turn("assistant", (answer,))]
+        for question, answer in rest:
+            turns += [Turn("user", (question,)), Turn("assistant", (answer,))]
+        return Sample(tuple(turns), facts)
+
+    def _scene(self, rng: np.random.Generator) -> Scene:
+        style = self.spec.styles[int(rng.integers(len(self.spec.styles)))]
+        return sample_scene(rng, self.spec.split, styles=(style,), layout=self.spec.layout)
+
+    def _exchanges(self, scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
+        asked = [(each.text, each.answer) for each in questions(scene, rng, self.spec.questions)]
+        if rng.random() < self.spec.describe:
+            place = int(rng.integers(len(asked) + 1))
+            asked.insert(place, (DESCRIBE, caption(scene, rng)))
+        return asked
