@@ -1,0 +1,24 @@
+"""Random numbers of training: from the generator that is given, wherever it lives, for the tensor that needs them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor
+
+
+def normal_like(x: Tensor, generator: Generator) -> Tensor:
+    """Draw standard normal numbers in the shape, dtype and device of x.
+
+    Numbers are drawn in float32 on the generator's device, so that dtype and device of a run do not change them.
+    """
+    return torch.randn(x.shape, generator=generator, device=generator.device).to(x)
+
+
+def uniform(count: int, generator: Generator, *, like: Tensor) -> Tensor:
+    """Draw `count` numbers from [0, 1) in the dtype and device of `like`, in float32 on the generator's device."""
+    return torch.rand(count, generator=generator, device=generator.device).to(like)
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return x, in float32 if its dtype is a shorter one."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,1 @@
+"""Guidance: how the prediction without a condition strengthens the one with it."""

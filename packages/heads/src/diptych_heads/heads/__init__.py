@@ -1,0 +1,1 @@
+"""Generation heads: from a condition to the tokens of a target."""

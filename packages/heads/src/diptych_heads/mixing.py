@@ -1,0 +1,51 @@
+"""The coefficients of a noise schedule at given times, ready to multiply tokens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from attrs import frozen
+from torch import Tensor
+
+
+class NoiseSchedule(Protocol):
+    """What a built noise schedule offers; all functions are elementwise in t."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Share of the target."""
+        ...
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Share of noise."""
+        ...
+
+    def d_alpha(self, t: Tensor) -> Tensor:
+        """Derivative of alpha."""
+        ...
+
+    def d_sigma(self, t: Tensor) -> Tensor:
+        """Derivative of sigma."""
+        ...
+
+
+@frozen(eq=False)
+class Mixing:
+    """x = alpha * clean + sigma * noise and its time derivative, for one moment of each sample.
+
+    Each coefficient broadcasts against the sample: `b 1 1` for tokens `b n c`.
+    """
+
+    alpha: Tensor
+    sigma: Tensor
+    d_alpha: Tensor
+    d_sigma: Tensor
+
+    @classmethod
+    def at(cls, schedule: NoiseSchedule, t: Tensor, *, dims: int) -> Mixing:
+        """Evaluate a schedule at times `b` for samples with `dims` axes, the batch included."""
+        t = t.reshape(-1, *[1] * (dims - 1))
+        return cls(schedule.alpha(t), schedule.sigma(t), schedule.d_alpha(t), schedule.d_sigma(t))
+
+    def mix(self, clean: Tensor, noise: Tensor) -> Tensor:
+        """Noise a target."""
+        return self.alpha * clean + self.sigma * noise

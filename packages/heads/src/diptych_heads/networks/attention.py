@@ -1,0 +1,44 @@
+"""Attention as the networks share it: heads, masks, fewer key heads than query heads."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Compute softmax(q k^T / sqrt(d)) v; every group of query heads shares one key and value head.
+
+    Args:
+        queries: `b n heads d`.
+        keys: `b m kv_heads d`; kv_heads divides heads.
+        values: `b m kv_heads d`.
+        mask: which keys are real, bool `b m`; None if all are.
+
+    Returns:
+        `b n heads d`.
+    """
+    mixed = functional.scaled_dot_product_attention(
+        queries.transpose(1, 2),
+        keys.transpose(1, 2),
+        values.transpose(1, 2),
+        attn_mask=None if mask is None else mask[:, None, None],
+        enable_gqa=queries.shape[2] != keys.shape[2],
+    )
+    return mixed.transpose(1, 2)
+
+
+def usable_mask(mask: Tensor | None) -> Tensor | None:
+    """Return a mask `b m` that keeps softmax finite: a row without any real token attends to all of them."""
+    if mask is None:
+        return None
+    return mask | ~mask.any(dim=1, keepdim=True)
+
+
+def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Average tokens `b m d -> b d` over those where mask `b m` is True (all of them for None)."""
+    if mask is None:
+        return x.mean(dim=1)
+    weights = mask.to(x.dtype)
+    return torch.einsum("bmd,bm->bd", x, weights) / weights.sum(dim=1, keepdim=True)

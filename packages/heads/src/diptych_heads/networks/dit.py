@@ -1,0 +1,132 @@
+"""A plain diffusion transformer over the target's tokens."""
+
+from __future__ import annotations
+
+from attrs import frozen
+from torch import Tensor, nn
+from torch.nn import functional
+
+from diptych_heads.networks.attention import masked_mean, usable_mask
+from diptych_heads.networks.dit_block import DitBlock
+from diptych_heads.networks.patches import patchify, unpatchify
+from diptych_heads.networks.positions import sin_cos_positions, sinusoid, sinusoid_frequencies
+
+
+_SINUSOID = 256
+_TIME_RANGE = 1000
+
+
+@frozen(eq=False)
+class DitContext:
+    """What one call prepares from a condition.
+
+    Attributes:
+        pooled: the condition's part of the time embedding `b width`.
+        layers: keys and values `b q heads d` of each block.
+        mask: real tokens of the condition, bool `b q`, or None.
+        frequencies: of the time's sinusoid, `f`.
+    """
+
+    pooled: Tensor
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    mask: Tensor | None
+    frequencies: Tensor
+
+
+class DitNetwork(nn.Module):
+    """Predicts from a noisy target, a time and a condition (Peebles & Xie, arXiv 2212.09748)."""
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        height: int,
+        width: int,
+        condition_width: int,
+        hidden_width: int,
+        layers: int,
+        heads: int,
+        mlp_width: int,
+        patch_size: int,
+        learned_positions: bool,
+    ) -> None:
+        """Make the network with fresh weights; the fields are those of the spec."""
+        super().__init__()
+        self.patch_size = patch_size
+        self.hidden_width = hidden_width
+        self.grid = (height // patch_size, width // patch_size)
+        self.embed = nn.Linear(channels * patch_size**2, hidden_width)
+        self.positions = None
+        if learned_positions:
+            self.positions = nn.Parameter(sin_cos_positions(*self.grid, hidden_width))
+        self.embed_time = nn.Sequential(
+            nn.Linear(_SINUSOID, hidden_width), nn.SiLU(), nn.Linear(hidden_width, hidden_width)
+        )
+        self.condition_norm = nn.LayerNorm(condition_width, eps=1e-6)
+        self.embed_condition = nn.Linear(condition_width, hidden_width)
+        self.embed_pooled = nn.Linear(hidden_width, hidden_width)
+        self.blocks = nn.ModuleList(DitBlock(hidden_width, heads, mlp_width) for _ in range(layers))
+        self.modulation = nn.Linear(hidden_width, 2 * hidden_width)
+        self.to_output = nn.Linear(hidden_width, channels * patch_size**2)
+        self._initialise()
+
+    def prepare(self, condition: Tensor, mask: Tensor | None = None) -> DitContext:
+        """Compute what all steps of a call share.
+
+        Args:
+            condition: `b q condition_width`; all zeros stands for "no condition".
+            mask: real tokens, bool `b q`; None if all are.
+        """
+        mask = usable_mask(mask)
+        projected = self.embed_condition(self.condition_norm(condition))
+        return DitContext(
+            pooled=self.embed_pooled(masked_mean(projected, mask)),
+            layers=tuple(block.prepare(projected) for block in self.blocks),
+            mask=mask,
+            frequencies=sinusoid_frequencies(_SINUSOID, device=condition.device),
+        )
+
+    def forward(self, x: Tensor, t: Tensor, context: DitContext) -> Tensor:
+        """Predict.
+
+        Args:
+            x: noisy target `b channels h w`; with learned positions, h and w as built.
+            t: times `b` in [0, 1], 1 is pure noise.
+            context: what `prepare` returned.
+
+        Returns:
+            `b channels h w`.
+        """
+        rows, columns = x.shape[-2] // self.patch_size, x.shape[-1] // self.patch_size
+        tokens = self.embed(patchify(x, self.patch_size))
+        tokens = tokens + self._positions(rows, columns, tokens)
+        waves = sinusoid(t * _TIME_RANGE, context.frequencies).to(tokens.dtype)
+        time = functional.silu(self.embed_time(waves) + context.pooled)
+        for block, own in zip(self.blocks, context.layers, strict=True):
+            tokens = block(tokens, time, own, context.mask)
+        shift, scale = self.modulation(time)[:, None].chunk(2, dim=-1)
+        tokens = functional.layer_norm(tokens, (self.hidden_width,), eps=1e-6) * (1 + scale) + shift
+        return unpatchify(self.to_output(tokens), self.patch_size, rows)
+
+    def _positions(self, rows: int, columns: int, like: Tensor) -> Tensor:
+        if self.positions is None:
+            return sin_cos_positions(rows, columns, self.hidden_width, device=like.device).to(like)
+        if (rows, columns) != self.grid:
+            raise ValueError(
+                f"learned positions are for a grid of {self.grid} tokens, not {(rows, columns)}; "
+                "`positions: sin-cos` works for any grid"
+            )
+        return self.positions
+
+    def _initialise(self) -> None:
+        """Start blocks as the identity and the output at zero (adaLN-zero); other matrices are Xavier."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        for index in (0, 2):
+            nn.init.normal_(self.embed_time[index].weight, std=0.02)
+        zeroed = [self.modulation, self.to_output]
+        zeroed += [layer for block in self.blocks for layer in (block.modulation, block.cross_out)]
+        for linear in zeroed:
+            nn.init.zeros_(linear.weight)

@@ -1,0 +1,207 @@
+"""The Lumina-Next denoiser of BLIP3-o, with everything that does not depend on the step prepared once."""
+
+from __future__ import annotations
+
+from attrs import frozen
+from torch import Tensor, nn
+from torch.nn import functional
+
+from diptych_heads.networks.attention import masked_mean, usable_mask
+from diptych_heads.networks.lumina_next_block import LuminaNextBlock
+from diptych_heads.networks.patches import patchify, unpatchify
+from diptych_heads.networks.positions import rope_table, sinusoid, sinusoid_frequencies
+
+
+_SINUSOID = 256
+_TIME_RANGE = 1000
+
+
+@frozen(eq=False)
+class LuminaContext:
+    """What one call prepares from a condition.
+
+    Attributes:
+        pooled: the condition's part of the time embedding `b time_width`.
+        layers: keys and values `b q kv_heads d` of each block.
+        mask: real tokens of the condition, bool `b q`, or None.
+        grid: rows and columns of tokens that `rope` is for.
+        rope: cosines and sines `2 (rows columns) d/2`.
+        frequencies: of the time's sinusoid, `f`.
+    """
+
+    pooled: Tensor
+    layers: tuple[tuple[Tensor, Tensor], ...]
+    mask: Tensor | None
+    grid: tuple[int, int]
+    rope: Tensor
+    frequencies: Tensor
+
+
+class LuminaNextNetwork(nn.Module):
+    """Predicts from a noisy target, a time and a condition.
+
+    Equal to BLIP3-o's `NextDiTCrossAttn` (arXiv 2505.09568), with its parameter names less the prefix `model.`. Times
+    are in [0, 1] here and 0..1000 there.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: int,
+        height: int,
+        width: int,
+        condition_width: int,
+        hidden_width: int,
+        layers: int,
+        heads: int,
+        kv_heads: int,
+        patch_size: int,
+        ffn_width: int,
+        qk_norm: bool,
+        norm_eps: float,
+    ) -> None:
+        """Make the network with fresh weights; the fields are those of the spec."""
+        super().__init__()
+        time_width = min(hidden_width, 1024)
+        self.patch_size = patch_size
+        self.head_width = hidden_width // heads
+        self.grid = (height // patch_size, width // patch_size)
+        self.patch_embedder = PatchEmbedding(channels * patch_size**2, hidden_width)
+        self.caption_projection = TwoLayers(
+            condition_width, hidden_width, hidden_width, nn.GELU(approximate="tanh")
+        )
+        self.time_caption_embed = TimeAndCaption(hidden_width, time_width)
+        self.layers = nn.ModuleList(
+            LuminaNextBlock(
+                hidden_width,
+                heads,
+                kv_heads,
+                ffn_width,
+                time_width,
+                qk_norm=qk_norm,
+                eps=norm_eps,
+            )
+            for _ in range(layers)
+        )
+        self.norm_out = ModulatedOutput(hidden_width, time_width, channels * patch_size**2)
+        self._initialise()
+
+    def prepare(self, condition: Tensor, mask: Tensor | None = None) -> LuminaContext:
+        """Compute what all steps of a call share.
+
+        Args:
+            condition: `b q condition_width`.
+            mask: real tokens, bool `b q`; None if all are.
+        """
+        mask = usable_mask(mask)
+        caption = self.caption_projection(condition)
+        return LuminaContext(
+            pooled=self.time_caption_embed.pool(caption, mask),
+            layers=tuple(layer.prepare(caption) for layer in self.layers),
+            mask=mask,
+            grid=self.grid,
+            rope=rope_table(*self.grid, self.head_width, device=condition.device),
+            frequencies=sinusoid_frequencies(_SINUSOID, device=condition.device),
+        )
+
+    def forward(self, x: Tensor, t: Tensor, context: LuminaContext) -> Tensor:
+        """Predict.
+
+        Args:
+            x: noisy target `b channels h w`; any h and w that patches divide.
+            t: times `b` in [0, 1], 1 is pure noise.
+            context: what `prepare` returned.
+
+        Returns:
+            `b channels h w`.
+        """
+        rows, columns = x.shape[-2] // self.patch_size, x.shape[-1] // self.patch_size
+        rope = context.rope
+        if (rows, columns) != context.grid:
+            rope = rope_table(rows, columns, self.head_width, device=x.device)
+        tokens = self.patch_embedder(patchify(x, self.patch_size))
+        time = self.time_caption_embed(
+            sinusoid(t * _TIME_RANGE, context.frequencies), context.pooled
+        )
+        for layer, own in zip(self.layers, context.layers, strict=True):
+            tokens = layer(tokens, time, rope, own, context.mask)
+        return unpatchify(self.norm_out(tokens, time), self.patch_size, rows)
+
+    def _initialise(self) -> None:
+        """Start every block as the identity and the output at zero, as Lumina does; other matrices are Xavier."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for linear in (
+            self.time_caption_embed.timestep_embedder.linear_1,
+            self.time_caption_embed.timestep_embedder.linear_2,
+        ):
+            nn.init.normal_(linear.weight, std=0.02)
+        zeroed = [layer.norm1.linear for layer in self.layers]
+        zeroed += [self.norm_out.linear_1, self.norm_out.linear_2]
+        for linear in zeroed:
+            nn.init.zeros_(linear.weight)
+
+
+class PatchEmbedding(nn.Module):
+    """A linear map of patches."""
+
+    def __init__(self, size: int, width: int) -> None:
+        """Make the map."""
+        super().__init__()
+        self.proj = nn.Linear(size, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `b n size -> b n width`."""
+        return self.proj(x)
+
+
+class TwoLayers(nn.Module):
+    """Linear, activation, linear."""
+
+    def __init__(self, width: int, inner: int, out: int, activation: nn.Module) -> None:
+        """Make both maps."""
+        super().__init__()
+        self.linear_1 = nn.Linear(width, inner)
+        self.activation = activation
+        self.linear_2 = nn.Linear(inner, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `... width -> ... out`."""
+        return self.linear_2(self.activation(self.linear_1(x)))
+
+
+class TimeAndCaption(nn.Module):
+    """The embedding of the time plus a map of the mean of the projected condition."""
+
+    def __init__(self, width: int, time_width: int) -> None:
+        """Make both branches."""
+        super().__init__()
+        self.timestep_embedder = TwoLayers(_SINUSOID, time_width, time_width, nn.SiLU())
+        self.caption_embedder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, time_width))
+
+    def pool(self, caption: Tensor, mask: Tensor | None) -> Tensor:
+        """Map the mean over real tokens, `b q width -> b time_width`."""
+        return self.caption_embedder(masked_mean(caption, mask))
+
+    def forward(self, waves: Tensor, pooled: Tensor) -> Tensor:
+        """Map the sinusoids of the times `b 256` and add the pooled condition `b time_width`."""
+        return self.timestep_embedder(waves.to(pooled.dtype)) + pooled
+
+
+class ModulatedOutput(nn.Module):
+    """LayerNorm scaled by the time embedding, then a linear map."""
+
+    def __init__(self, width: int, time_width: int, out: int) -> None:
+        """Make both maps."""
+        super().__init__()
+        self.width = width
+        self.linear_1 = nn.Linear(time_width, width)
+        self.linear_2 = nn.Linear(width, out)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """Map `b n width -> b n out` under the time embedding `b time_width`."""
+        scale = self.linear_1(functional.silu(time))[:, None]
+        return self.linear_2(functional.layer_norm(x, (self.width,), eps=1e-6) * (1 + scale))

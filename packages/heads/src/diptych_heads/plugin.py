@@ -1,0 +1,116 @@
+"""What this package registers."""
+
+from __future__ import annotations
+
+from diptych.hookspecs import hookimpl
+from diptych.registry import Component
+
+
+@hookimpl
+def diptych_register_network() -> list[Component]:
+    """Name the denoisers."""
+    return [
+        Component(
+            "lumina-next",
+            "diptych_heads.networks.specs:LuminaNext",
+            "the denoiser of BLIP3-o: Lumina-Next blocks with 2-D RoPE",
+        ),
+        Component(
+            "dit", "diptych_heads.networks.specs:Dit", "diffusion transformer with adaLN-zero"
+        ),
+    ]
+
+
+@hookimpl
+def diptych_register_head() -> list[Component]:
+    """Name the generation heads and the text heads."""
+    return [
+        Component(
+            "flow-matching",
+            "diptych_heads.heads.specs:FlowMatching",
+            "carries noise to targets; any network, schedule, sampler and guidance",
+        ),
+        Component(
+            "regression",
+            "diptych_heads.heads.specs:Regression",
+            "predicts the target at once with a squared error",
+        ),
+        Component(
+            "next-token",
+            "diptych_heads.text.specs:NextToken",
+            "next word from the backbone's own output matrix",
+        ),
+        Component(
+            "linear",
+            "diptych_heads.text.specs:LinearText",
+            "next word from an output matrix of its own",
+        ),
+    ]
+
+
+@hookimpl
+def diptych_register_noise_schedule() -> list[Component]:
+    """Name the noise schedules."""
+    return [
+        Component(
+            "linear", "diptych_heads.noise_schedules.specs:Linear", "straight line, optional shift"
+        ),
+        Component("cosine", "diptych_heads.noise_schedules.specs:Cosine", "quarter circle"),
+    ]
+
+
+@hookimpl
+def diptych_register_timesteps() -> list[Component]:
+    """Name the ways of drawing training times."""
+    return [
+        Component("uniform", "diptych_heads.timesteps.specs:Uniform", "evenly in (0, 1]"),
+        Component("logit-normal", "diptych_heads.timesteps.specs:LogitNormal", "mostly the middle"),
+    ]
+
+
+@hookimpl
+def diptych_register_sampler() -> list[Component]:
+    """Name the samplers."""
+    return [
+        Component("euler", "diptych_heads.samplers.specs:Euler", "order 1, one evaluation a step"),
+        Component("heun", "diptych_heads.samplers.specs:Heun", "order 2, two evaluations a step"),
+        Component(
+            "ab2",
+            "diptych_heads.samplers.specs:AdamsBashforth2",
+            "order 2 from the last two velocities, one evaluation a step",
+        ),
+    ]
+
+
+@hookimpl
+def diptych_register_guidance() -> list[Component]:
+    """Name the guidances."""
+    return [
+        Component(
+            "classifier-free",
+            "diptych_heads.guidance.specs:ClassifierFree",
+            "extrapolates from null to conditional; interval, rescale",
+        ),
+        Component(
+            "apg",
+            "diptych_heads.guidance.specs:Projected",
+            "extrapolates across the conditional prediction only",
+        ),
+    ]
+
+
+@hookimpl
+def diptych_register_decoder() -> list[Component]:
+    """Name the decoders."""
+    return [
+        Component(
+            "conv-pixels",
+            "diptych_heads.decoders.specs:ConvPixels",
+            "residual convolutions and upsampling, features to pixels",
+        ),
+        Component(
+            "patch-mlp",
+            "diptych_heads.decoders.specs:PatchMlp",
+            "an MLP a token, token to patch of pixels",
+        ),
+    ]

@@ -1,0 +1,1 @@
+"""Text heads: from the backbone's states to words."""

@@ -1,0 +1,1 @@
+"""Timesteps: how training draws t in [0, 1]."""
