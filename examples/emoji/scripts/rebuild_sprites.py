@@ -30,6 +30,7 @@ import numpy as np
 import resvg_py
 from PIL import Image
 
+
 DATA = Path(__file__).parents[1] / "src" / "diptych_emoji" / "data"
 SIZE, COLUMNS = 64, 32
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from diptych_emoji.questions import Question
 
+
 Asked = tuple[tuple[str, ...], str]
 """What identifies a question, from most to least exact, and its answer."""
 

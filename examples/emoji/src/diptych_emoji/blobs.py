@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from diptych_emoji.geometry import Box
 
+
 INK = 235  # a pixel is part of a thing when its darkest channel is below this (0..255)
 LEAST = 30  # pixels that a thing covers in a 64x64 picture, at least; less is dirt
 # Where one colour's hues end and the next one's begin, in degrees.

@@ -10,6 +10,7 @@ from diptych_emoji.facts import clear_relations
 from diptych_emoji.phrases import counted, listed
 from diptych_emoji.scenes import Scene
 
+
 Wordings = Literal["train", "held-out"]
 
 # {x} is what is shown; {is} agrees with its first noun. Held-out wordings use trained words only.

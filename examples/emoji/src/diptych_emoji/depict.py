@@ -9,6 +9,7 @@ from diptych_emoji.prompts import Record, entry_label
 from diptych_emoji.scenes import Layout, Scene, arrange
 from diptych_emoji.world import BY_LABEL, COLOURED_SHAPES, THINGS
 
+
 _TRIES = 1000
 
 

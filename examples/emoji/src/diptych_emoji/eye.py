@@ -15,6 +15,7 @@ from PIL import Image, ImageFilter
 from diptych_emoji import sprites
 from diptych_emoji.world import THINGS
 
+
 SIDE = 128  # pixels of the network's input
 BATCH = 16  # crops at once: larger batches leave the cache of a CPU core and run slower
 _PROTOTYPE_SIZE = 26  # long side of a prototype's sprite in pixels, the middle of a scene's

@@ -5,6 +5,7 @@ from __future__ import annotations
 from diptych_emoji.geometry import RELATIONS, strengths
 from diptych_emoji.scenes import Scene
 
+
 CLEAR = 0.55  # a relation is stated from this strength on; GenEval's own bar is 0.5
 ABSENT = 0.3  # and denied below this one; in between nothing is said
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+
 Box = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels; right and bottom are exclusive."""
 

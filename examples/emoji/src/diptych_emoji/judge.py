@@ -22,6 +22,7 @@ from diptych_emoji.prompts import Record, entry_label, unknown_nouns
 from diptych_emoji.scenes import Layout, render
 from diptych_emoji.world import HELD_OUT_STYLE, NOUNS, THINGS, TRAIN_STYLES
 
+
 PROTOTYPE_STYLES = (HELD_OUT_STYLE,)  # for pictures drawn in the training styles
 LEAST_SCORE = 0.2  # cosine below which a thing is nothing we know; real sprites reach 0.26 at least
 

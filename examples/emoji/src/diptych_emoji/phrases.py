@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from diptych_emoji.world import find
 
+
 COUNTS = ("zero", "one", "two", "three")
 
 

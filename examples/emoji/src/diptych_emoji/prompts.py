@@ -16,6 +16,7 @@ from diptych_emoji.phrases import counted, listed
 from diptych_emoji.scenes import Scene
 from diptych_emoji.world import COLOURED_SHAPES, NOUNS, OBJECTS, find, held_out
 
+
 Record = dict[str, Any]
 """GenEval's keys: tag, include [class, count, color?, position?], exclude? [class, count] and
 prompt."""

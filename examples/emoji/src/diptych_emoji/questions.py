@@ -16,6 +16,7 @@ from diptych_emoji.phrases import COUNTS, article, plural
 from diptych_emoji.scenes import Scene
 from diptych_emoji.world import COLOURED_SHAPES, HELD_OUT_SHAPES, OBJECTS, Thing, find, held_out
 
+
 QUESTIONS = {
     "count": {
         "train": (

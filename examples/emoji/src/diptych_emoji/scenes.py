@@ -15,6 +15,7 @@ from diptych_emoji import sprites
 from diptych_emoji.geometry import Box, apart
 from diptych_emoji.world import BY_LABEL, COLOURED_SHAPES, OBJECTS, THINGS, TRAIN_STYLES, held_out
 
+
 Split = Literal["train", "held-out", "any"]
 Layout = Literal["slots", "free"]
 

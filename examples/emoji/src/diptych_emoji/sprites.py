@@ -15,6 +15,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from PIL import Image
 
+
 STYLES = ("fluent", "noto", "noto-v1")
 WHITE = 245  # a pixel belongs to a sprite when its darkest channel is below this (0..255)
 

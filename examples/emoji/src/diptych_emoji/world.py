@@ -9,6 +9,7 @@ from itertools import combinations
 
 from attrs import frozen
 
+
 TRAIN_STYLES = ("fluent", "noto")
 HELD_OUT_STYLE = "noto-v1"
 COLOURS = ("red", "yellow", "green", "blue", "purple")
@@ -113,7 +114,8 @@ def digest(*names: str) -> int:
     Returns:
         The md5 of the sorted names joined by `|`, as an integer.
     """
-    return int(hashlib.md5("|".join(sorted(names)).encode()).hexdigest(), 16)
+    joined = "|".join(sorted(names)).encode()
+    return int(hashlib.md5(joined, usedforsecurity=False).hexdigest(), 16)
 
 
 def _unseen_shapes() -> frozenset[str]:
