@@ -9,7 +9,8 @@ from torch import Generator, Tensor
 def normal_like(x: Tensor, generator: Generator) -> Tensor:
     """Draw standard normal numbers in the shape, dtype and device of x.
 
-    Numbers are drawn in float32 on the generator's device, so that dtype and device of a run do not change them.
+    Numbers are drawn in float32 on the generator's device, so that dtype and device of a run do not
+    change them.
     """
     return torch.randn(x.shape, generator=generator, device=generator.device).to(x)
 

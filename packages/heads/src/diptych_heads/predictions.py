@@ -1,8 +1,9 @@
 """What a network predicts (velocity, clean target or noise), and how one follows from another.
 
-With x = alpha * clean + sigma * noise and velocity = dx/dt = alpha' * clean + sigma' * noise, any one of the three
-and x give the other two. A division by alpha (from noise, at t = 1) or sigma (from clean, at t = 0) has a floor: there
-the answer is not determined, and an unbounded one would only magnify the network's error.
+With x = alpha * clean + sigma * noise and velocity = dx/dt = alpha' * clean + sigma' * noise, any
+one of the three and x give the other two. A division by alpha (from noise, at t = 1) or sigma (from
+clean, at t = 0) has a floor: there the answer is not determined, and an unbounded one would only
+magnify the network's error.
 """
 
 from __future__ import annotations
@@ -71,8 +72,8 @@ def to_velocity(kind: Prediction, prediction: Tensor, x: Tensor, mixing: Mixing)
 def velocity_error_weight(kind: Prediction, mixing: Mixing, *, floor: float = 0.05) -> Tensor:
     """Compute by what factor a squared error of a prediction counts as one of the velocity.
 
-    For `clean` on a linear schedule this is 1 / t^2. Divisors have a floor, 0.05 as in JiT (arXiv 2511.13720), so that
-    the ends do not drown the rest.
+    For `clean` on a linear schedule this is 1 / t^2. Divisors have a floor, 0.05 as in JiT (arXiv
+    2511.13720), so that the ends do not drown the rest.
 
     Returns:
         Broadcasts against the samples, as the coefficients do.

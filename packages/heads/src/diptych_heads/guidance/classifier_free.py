@@ -10,7 +10,8 @@ from torch import Tensor
 class ClassifierFreeGuidance:
     """null + scale * (conditional - null) (Ho & Salimans, arXiv 2207.12598), within an interval of times.
 
-    Limiting the interval: Kynkäänniemi et al., arXiv 2404.07724. Rescaling: Lin et al., arXiv 2305.08891, eqs. 15-16.
+    Limiting the interval: Kynkäänniemi et al., arXiv 2404.07724. Rescaling: Lin et al., arXiv
+    2305.08891, eqs. 15-16.
     """
 
     scale: float = 3.0

@@ -10,9 +10,10 @@ from torch import Tensor
 class ProjectedGuidance:
     """Guide along what is orthogonal to the conditional prediction (APG: Sadat et al., arXiv 2410.02416, alg. 1).
 
-    The direction conditional - null is shortened to the limit, split into parts along and across the conditional
-    prediction, and the part along it is weakened. The paper's momentum is left out: guidance here is a function of one
-    moment. The projection is taken on the velocity, as in diffusers.
+    The direction conditional - null is shortened to the limit, split into parts along and across
+    the conditional prediction, and the part along it is weakened. The paper's momentum is left out:
+    guidance here is a function of one moment. The projection is taken on the velocity, as in
+    diffusers.
     """
 
     scale: float = 3.0

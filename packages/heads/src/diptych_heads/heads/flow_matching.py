@@ -77,8 +77,8 @@ class FlowMatchingHead(nn.Module):
     ) -> Tensor:
         """Compute the mean squared error at one random time a sample.
 
-        The condition of a random share of samples is zeroed before the network sees it. Mixing and error are in
-        float32 or higher, whatever the network computes in.
+        The condition of a random share of samples is zeroed before the network sees it. Mixing and
+        error are in float32 or higher, whatever the network computes in.
 
         Args:
             target: clean tokens `b n c`, row-major.
@@ -119,8 +119,9 @@ class FlowMatchingHead(nn.Module):
     ) -> Tensor:
         """Make targets; sample i depends only on its own condition and generator.
 
-        Where guidance asks for the null prediction (the condition zeroed, under the same mask), both predictions are
-        one call of the network on twice the batch; elsewhere the null branch is not computed.
+        Where guidance asks for the null prediction (the condition zeroed, under the same mask),
+        both predictions are one call of the network on twice the batch; elsewhere the null branch
+        is not computed.
 
         Args:
             condition: `b q condition_width`.

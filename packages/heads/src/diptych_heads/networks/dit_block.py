@@ -6,13 +6,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from diptych_heads.networks.attention import attend
+from diptych_heads.networks.norms import RmsNorm
 
 
 class DitBlock(nn.Module):
     """Self-attention and MLP modulated by the time (adaLN-zero, Peebles & Xie, arXiv 2212.09748).
 
-    Between them stands a cross-attention to the condition whose output starts at zero (PixArt, arXiv 2310.00426).
-    Queries and keys are RMS-normalised per head (arXiv 2302.05442).
+    Between them stands a cross-attention to the condition whose output starts at zero (PixArt,
+    arXiv 2310.00426). Queries and keys are RMS-normalised per head (arXiv 2302.05442).
     """
 
     def __init__(self, width: int, heads: int, mlp_width: int) -> None:
@@ -22,14 +23,14 @@ class DitBlock(nn.Module):
         self.head_width = width // heads
         self.modulation = nn.Linear(width, 6 * width)
         self.to_qkv = nn.Linear(width, 3 * width)
-        self.norm_q = nn.RMSNorm(self.head_width, eps=1e-6)
-        self.norm_k = nn.RMSNorm(self.head_width, eps=1e-6)
+        self.norm_q = RmsNorm(self.head_width, eps=1e-6)
+        self.norm_k = RmsNorm(self.head_width, eps=1e-6)
         self.to_out = nn.Linear(width, width)
         self.cross_norm = nn.LayerNorm(width, eps=1e-6)
         self.cross_q = nn.Linear(width, width)
         self.cross_kv = nn.Linear(width, 2 * width)
-        self.cross_norm_q = nn.RMSNorm(self.head_width, eps=1e-6)
-        self.cross_norm_k = nn.RMSNorm(self.head_width, eps=1e-6)
+        self.cross_norm_q = RmsNorm(self.head_width, eps=1e-6)
+        self.cross_norm_k = RmsNorm(self.head_width, eps=1e-6)
         self.cross_out = nn.Linear(width, width)
         self.mlp = nn.Sequential(
             nn.Linear(width, mlp_width), nn.GELU(approximate="tanh"), nn.Linear(mlp_width, width)

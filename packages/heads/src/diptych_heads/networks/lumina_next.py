@@ -40,8 +40,8 @@ class LuminaContext:
 class LuminaNextNetwork(nn.Module):
     """Predicts from a noisy target, a time and a condition.
 
-    Equal to BLIP3-o's `NextDiTCrossAttn` (arXiv 2505.09568), with its parameter names less the prefix `model.`. Times
-    are in [0, 1] here and 0..1000 there.
+    Equal to BLIP3-o's `NextDiTCrossAttn` (arXiv 2505.09568), with its parameter names less the
+    prefix `model.`. Times are in [0, 1] here and 0..1000 there.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from diptych_heads.networks.attention import attend
+from diptych_heads.networks.norms import RmsNorm
 from diptych_heads.networks.positions import rotate
 
 
@@ -63,13 +64,14 @@ class ModulatedNorm(nn.Module):
         """Make the norm and the map from the time embedding."""
         super().__init__()
         self.linear = nn.Linear(time_width, 4 * width)
-        self.norm = nn.RMSNorm(width, eps=eps)
+        self.norm = RmsNorm(width, eps=eps)
 
     def forward(self, x: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Normalise x `b n width` under the time embedding `b time_width`.
 
         Returns:
-            The scaled norm `b n width`; the attention's gate, the feed-forward's scale and its gate, `b 1 width`.
+            The scaled norm `b n width`; the attention's gate, the feed-forward's scale and its
+            gate, `b 1 width`.
         """
         modulation = self.linear(functional.silu(time))[:, None]
         scale, gate, ffn_scale, ffn_gate = modulation.chunk(4, dim=-1)
@@ -79,8 +81,8 @@ class ModulatedNorm(nn.Module):
 class LuminaNextBlock(nn.Module):
     """Parallel self- and cross-attention on one modulated input, sandwich norms, gates through tanh.
 
-    The order of operations, the names of the parameters and their epsilons are those of the BLIP3-o checkpoints
-    (arXiv 2505.09568; Lumina-Next, arXiv 2406.18583).
+    The order of operations, the names of the parameters and their epsilons are those of the BLIP3-o
+    checkpoints (arXiv 2505.09568; Lumina-Next, arXiv 2406.18583).
     """
 
     def __init__(
@@ -101,10 +103,10 @@ class LuminaNextBlock(nn.Module):
         self.attn2 = AttentionProjections(width, heads, kv_heads, qk_norm=qk_norm, output=True)
         self.feed_forward = GatedFeedForward(width, ffn_width)
         self.norm1 = ModulatedNorm(width, time_width, eps)
-        self.norm2 = nn.RMSNorm(width, eps=eps)
-        self.ffn_norm1 = nn.RMSNorm(width, eps=eps)
-        self.ffn_norm2 = nn.RMSNorm(width, eps=eps)
-        self.norm1_context = nn.RMSNorm(width, eps=eps)
+        self.norm2 = RmsNorm(width, eps=eps)
+        self.ffn_norm1 = RmsNorm(width, eps=eps)
+        self.ffn_norm2 = RmsNorm(width, eps=eps)
+        self.norm1_context = RmsNorm(width, eps=eps)
 
     def prepare(self, caption: Tensor) -> tuple[Tensor, Tensor]:
         """Compute keys and values `b q kv_heads d` of the projected condition `b q width`; they have no position."""

@@ -13,8 +13,9 @@ def rope_table(
 ) -> Tensor:
     """Compute the 2-D rotation table of Lumina-Next.
 
-    The angles of a token at (row, column) interleave both axes: row * f_0, column * f_0, row * f_1, ..., with
-    f_i = theta^(-4 i / head_width) (Su et al., arXiv 2104.09864, on each axis with half of the pairs).
+    The angles of a token at (row, column) interleave both axes: row * f_0, column * f_0, row * f_1,
+    ..., with f_i = theta^(-4 i / head_width) (Su et al., arXiv 2104.09864, on each axis with half
+    of the pairs).
 
     Returns:
         Cosines and sines `2 (height width) head_width/2`, float32.
@@ -53,8 +54,9 @@ def sin_cos_positions(
 ) -> Tensor:
     """Compute fixed 2-D sine-cosine embeddings (MAE, DiT): rows in the first half, columns in the second.
 
-    Grid coordinates are spread to a range of 16, so that neighbours on a small grid differ as clearly as on the
-    16 x 16 grid that this form was made for. Entries lie in [-1, 1], their standard deviation is about 0.7.
+    Grid coordinates are spread to a range of 16, so that neighbours on a small grid differ as
+    clearly as on the 16 x 16 grid that this form was made for. Entries lie in [-1, 1], their
+    standard deviation is about 0.7.
 
     Returns:
         `(height width) size`, float32. `size` must be a multiple of 4.
@@ -75,8 +77,9 @@ def sin_cos_positions(
 def sinusoid_frequencies(size: int, *, period: float = 1e4, device: torch.device) -> Tensor:
     """Compute the `size / 2` frequencies period^(-2 i / size) of `sinusoid`.
 
-    The exponents are float32, as in DDPM and its descendants; their exponentials are taken in float64 and rounded, so
-    that every machine gets the same ones (float32 `exp` differs between vector units, and times reach 1000).
+    The exponents are float32, as in DDPM and its descendants; their exponentials are taken in
+    float64 and rounded, so that every machine gets the same ones (float32 `exp` differs between
+    vector units, and times reach 1000).
 
     Returns:
         `size/2`, float32.

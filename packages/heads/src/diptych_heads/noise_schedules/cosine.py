@@ -13,8 +13,9 @@ from torch import Tensor
 class CosineSchedule:
     """Walk a quarter circle: alpha = cos(pi t / 2), sigma = sin(pi t / 2).
 
-    The trigonometric form of Nichol & Dhariwal (arXiv 2102.09672) without its offset, as in Salimans & Ho (arXiv
-    2202.00512) and SiT's GVP path (arXiv 2401.08740). All functions take and return tensors of any shape, t in [0, 1].
+    The trigonometric form of Nichol & Dhariwal (arXiv 2102.09672) without its offset, as in
+    Salimans & Ho (arXiv 2202.00512) and SiT's GVP path (arXiv 2401.08740). All functions take and
+    return tensors of any shape, t in [0, 1].
     """
 
     def sigma(self, t: Tensor) -> Tensor:

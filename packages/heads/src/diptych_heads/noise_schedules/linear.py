@@ -12,8 +12,8 @@ from diptych_heads.time_shift import shift_time
 class LinearSchedule:
     """Mix target and noise linearly: alpha = 1 - sigma (rectified flow, arXiv 2209.03003).
 
-    With a shift s, sigma(t) = s t / (1 + (s - 1) t) (Esser et al., arXiv 2403.03206, eq. 23). All functions take and
-    return tensors of any shape, t in [0, 1].
+    With a shift s, sigma(t) = s t / (1 + (s - 1) t) (Esser et al., arXiv 2403.03206, eq. 23). All
+    functions take and return tensors of any shape, t in [0, 1].
     """
 
     shift: float = 1.0

@@ -18,7 +18,8 @@ def cross_entropy(
     Args:
         logits: `n v`.
         labels: `n`, in [0, v).
-        label_smoothing: share of the target distribution spread evenly over all words (arXiv 1512.00567, sec. 7).
+        label_smoothing: share of the target distribution spread evenly over all words (arXiv
+            1512.00567, sec. 7).
         z_loss: weight of the squared log-normaliser (PaLM, arXiv 2204.02311, sec. 5).
 
     Returns:

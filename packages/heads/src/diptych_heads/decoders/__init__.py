@@ -1,0 +1,1 @@
+"""Decoders: from a target's tokens to pixels in [-1, 1]."""
