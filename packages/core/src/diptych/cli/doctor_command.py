@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
-
 import click
 
 from diptych.cli.options import json_option, print_json
@@ -41,7 +39,9 @@ def command(as_json: bool) -> None:
     for each in found["plugins"]:
         click.echo(f"  {each['name']:<18} {each['from']}: {'FAILED: ' + each['error'] if each['error'] else 'ok'}")
     click.echo(f"devices: {', '.join(found['devices'])}")
-    click.echo(f"kernels: {found['kernels']}")
+    click.echo("kernels")
+    for name, text in found["kernels"].items():
+        click.echo(f"  {name:<18} {text}")
     if any(each["error"] for each in found["plugins"]):
         raise SystemExit(1)
 
@@ -63,9 +63,10 @@ def _devices() -> list[str]:
     return devices + (["mps"] if torch.backends.mps.is_available() else [])
 
 
-def _kernels() -> Any:
+def _kernels() -> dict[str, str]:
+    """Say for each fused operation what would run here, and why other implementations would not."""
     try:
         import diptych_kernels
     except ImportError as error:
-        return f"not installed ({error})"
-    return diptych_kernels.explain()
+        return {"not installed": str(error)}
+    return {name: str(diptych_kernels.explain(name)) for name in diptych_kernels.operations()}

@@ -1,0 +1,37 @@
+"""Writes data/words.txt: every word of captions, questions, answers and prompts, sorted. Run after changing wordings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from diptych_emoji.captions import caption
+from diptych_emoji.easy_vqa_stream import rows
+from diptych_emoji.prompts import prompts
+from diptych_emoji.questions import questions
+from diptych_emoji.scenes import sample_scene
+from diptych_emoji.streams import DESCRIBE, HEARD
+
+
+def main() -> None:
+    """Collect words from many samples of everything."""
+    rng = np.random.default_rng(0)
+    texts = [DESCRIBE, HEARD, *(record["prompt"] for record in prompts(per_tag=500))]
+    for wordings in ("train", "held-out"):
+        for _ in range(20_000):
+            scene = sample_scene(rng, "any")
+            texts.append(caption(scene, rng, wordings))
+            for each in questions(scene, rng, 4, wordings):
+                texts += [each.text, each.answer]
+    for split in ("train", "test"):
+        texts += [text for row in rows(split) for exchange in row.exchanges for text in exchange]
+    words = sorted({word for text in texts for word in re.findall(r"[a-z]+", text.lower())})
+    path = Path(__file__).parent.parent / "src/diptych_emoji/data/words.txt"
+    path.write_text("\n".join(words) + "\n", encoding="utf-8")
+    print(len(words), "words")
+
+
+if __name__ == "__main__":
+    main()

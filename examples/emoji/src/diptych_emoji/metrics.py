@@ -1,0 +1,93 @@
+"""The metric specs of this plugin."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from attrs import frozen, validators
+
+from diptych.spec.part import PartSpec, setting
+
+
+if TYPE_CHECKING:
+    from diptych_emoji.scoring.answers import EasyVqaMetric, QuestionsMetric
+    from diptych_emoji.scoring.captions import CaptionsMetric
+    from diptych_emoji.scoring.painting import PaintingMetric, ReconstructionMetric
+
+_COUNT = validators.ge(1)
+
+
+@frozen
+class Questions(PartSpec):
+    """Answers to questions about scenes, by kind, beside the blind baseline."""
+
+    kind: ClassVar[str] = "metric"
+    count: int = setting("scenes", default=300, check=_COUNT)
+    split: Literal["train", "held-out", "any"] = setting("contents of the scenes", default="held-out")
+    style: str | None = setting("one drawing style; the training styles unless given", default=None)
+    wordings: Literal["train", "held-out"] = setting("wordings of the questions", default="train")
+
+    def build(self) -> QuestionsMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.answers import QuestionsMetric
+
+        return QuestionsMetric(self)
+
+
+@frozen
+class EasyVqaAnswers(PartSpec):
+    """Answers to the test questions of easy-vqa, beside the blind baseline."""
+
+    kind: ClassVar[str] = "metric"
+    images: int = setting("test images to ask about, of 1,000", default=1000, check=_COUNT)
+
+    def build(self) -> EasyVqaMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.answers import EasyVqaMetric
+
+        return EasyVqaMetric(self)
+
+
+@frozen
+class Captions(PartSpec):
+    """Captions of held-out scenes: the exact set of things, colours and counts."""
+
+    kind: ClassVar[str] = "metric"
+    count: int = setting("scenes", default=200, check=_COUNT)
+    split: Literal["train", "held-out", "any"] = setting("contents of the scenes", default="held-out")
+
+    def build(self) -> CaptionsMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.captions import CaptionsMetric
+
+        return CaptionsMetric(self)
+
+
+@frozen
+class Painting(PartSpec):
+    """Pictures painted from GenEval-format prompts, scored by the judge, beside ceiling and floor."""
+
+    kind: ClassVar[str] = "metric"
+    per_tag: int = setting("prompts a category", default=20, check=_COUNT)
+    split: Literal["seen", "unseen"] = setting("contents of the prompts", default="seen")
+
+    def build(self) -> PaintingMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.painting import PaintingMetric
+
+        return PaintingMetric(self)
+
+
+@frozen
+class Reconstruction(PartSpec):
+    """Pictures decoded from the true features of real scenes, scored by the judge: the ceiling of painting."""
+
+    kind: ClassVar[str] = "metric"
+    per_tag: int = setting("scenes a category", default=20, check=_COUNT)
+    split: Literal["seen", "unseen"] = setting("contents of the scenes", default="seen")
+
+    def build(self) -> ReconstructionMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.painting import ReconstructionMetric
+
+        return ReconstructionMetric(self)

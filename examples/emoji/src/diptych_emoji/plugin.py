@@ -1,0 +1,34 @@
+"""What this plugin offers: datasets, a tokenizer, metrics, specs and recipes."""
+
+from __future__ import annotations
+
+from diptych import Component, hookimpl
+
+
+@hookimpl
+def diptych_register_dataset() -> list[Component]:
+    """Return the datasets."""
+    return [
+        Component(
+            "emoji-scenes", "diptych_emoji.datasets:EmojiScenes", "scenes of one to three emoji, to ask about or paint"
+        ),
+        Component("easy-vqa", "diptych_emoji.datasets:EasyVqa", "the questions of the PyPI package easy-vqa"),
+    ]
+
+
+@hookimpl
+def diptych_register_tokenizer() -> list[Component]:
+    """Return the tokenizer."""
+    return [Component("emoji-words", "diptych_emoji.tokenizer:EmojiWords", "the words of the emoji world, and bytes")]
+
+
+@hookimpl
+def diptych_register_metric() -> list[Component]:
+    """Return the metrics."""
+    return [
+        Component("emoji-questions", "diptych_emoji.metrics:Questions", "answers about scenes, by kind"),
+        Component("emoji-captions", "diptych_emoji.metrics:Captions", "exact captions of scenes"),
+        Component("emoji-painting", "diptych_emoji.metrics:Painting", "painted pictures under the judge"),
+        Component("emoji-reconstruction", "diptych_emoji.metrics:Reconstruction", "decoded true features under the judge"),
+        Component("easy-vqa", "diptych_emoji.metrics:EasyVqaAnswers", "answers to the test questions of easy-vqa"),
+    ]

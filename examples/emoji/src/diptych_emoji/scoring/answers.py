@@ -1,0 +1,90 @@
+"""Accuracy of answers, by exact match."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import frozen
+
+from diptych.data.sample import Picture, Turn
+from diptych.eval.score import Score, fraction
+from diptych.model import UnifiedModel
+from diptych_emoji.blind import asked, blind_baseline
+from diptych_emoji.easy_vqa_stream import pixels, rows
+from diptych_emoji.questions import KINDS, Question, question, questions
+from diptych_emoji.scenes import render, sample_scene
+
+
+if TYPE_CHECKING:
+    from diptych_emoji.metrics import EasyVqaAnswers, Questions
+
+_BATCH = 64
+_LONGEST = 6
+
+
+@frozen
+class QuestionsMetric:
+    """Asks every kind of question about scenes drawn from a seed."""
+
+    spec: Questions
+
+    def score(self, model: UnifiedModel, seed: int) -> list[Score]:
+        """Return overall accuracy and that of each kind; `blind` is the most common answer to the same form."""
+        rng = np.random.default_rng((seed, 77))
+        styles = (self.spec.style,) if self.spec.style else ("fluent", "noto")
+        pairs: list[tuple[Picture, Question]] = []
+        for _ in range(self.spec.count):
+            scene = sample_scene(rng, self.spec.split, styles=styles)
+            for kind in KINDS:
+                found = question(scene, rng, kind, self.spec.wordings)
+                if found is not None:
+                    pairs.append((render(scene), found))
+        answers = answer_all(model, [(picture, each.text) for picture, each in pairs])
+        hits: dict[str, list[bool]] = defaultdict(list)
+        for (_, each), answer in zip(pairs, answers, strict=True):
+            hits[each.kind].append(answer == each.answer)
+        train = _training_questions(20_000, self.spec.wordings)
+        blind = blind_baseline(map(asked, train), [asked(each) for _, each in pairs])
+        scores = [fraction("questions", [hit for own in hits.values() for hit in own], blind=blind)]
+        for kind in KINDS:
+            own = [asked(each) for _, each in pairs if each.kind == kind]
+            scores.append(fraction(f"questions/{kind}", hits[kind], blind=blind_baseline(map(asked, train), own)))
+        return scores
+
+
+@frozen
+class EasyVqaMetric:
+    """Asks the test questions of easy-vqa."""
+
+    spec: EasyVqaAnswers
+
+    def score(self, model: UnifiedModel, seed: int) -> list[Score]:
+        """Return the accuracy; `blind` is the most common training answer to the same question."""
+        chosen = rows("test")[: self.spec.images]
+        asked_of = [(pixels(row.path), question) for row in chosen for question, _ in row.exchanges]
+        truth = [answer for row in chosen for _, answer in row.exchanges]
+        answers = answer_all(model, asked_of)
+        train = [((question,), answer) for row in rows("train") for question, answer in row.exchanges]
+        test = [((question,), answer) for row in chosen for question, answer in row.exchanges]
+        hits = [answer == right for answer, right in zip(answers, truth, strict=True)]
+        return [fraction("easy-vqa", hits, blind=blind_baseline(train, test))]
+
+
+def answer_all(model: UnifiedModel, asked_of: Sequence[tuple[Picture, str]]) -> list[str]:
+    """Ask a model many (picture, question) pairs in batches."""
+    answers: list[str] = []
+    for start in range(0, len(asked_of), _BATCH):
+        turns = [[Turn("user", pair)] for pair in asked_of[start : start + _BATCH]]
+        answers += model.chat(turns, max_tokens=_LONGEST)
+    return answers
+
+
+def _training_questions(count: int, wordings: str) -> list[Question]:
+    rng = np.random.default_rng(1)
+    found: list[Question] = []
+    while len(found) < count:
+        found += questions(sample_scene(rng, "train"), rng, 4, wordings)  # type: ignore[arg-type]
+    return found
