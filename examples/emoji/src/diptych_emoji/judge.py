@@ -164,14 +164,7 @@ def judge(
     Raises:
         ValueError: The numbers differ, or a record names a class that the judge cannot know.
     """
-    if len(images) != len(records):
-        raise ValueError(f"{len(images)} pictures but {len(records)} records.")
-    unknown = unknown_nouns(records)
-    if unknown:
-        raise ValueError(
-            f"the emoji judge does not know {', '.join(unknown[:5])}; it knows {', '.join(NOUNS)}."
-        )
-    return list(map(decide, detect(images, styles), records))
+    return list(map(decide, _checked_detections(images, records, styles), records))
 
 
 def by_tag(records: Sequence[Record], verdicts: Sequence[Verdict]) -> dict[str, float]:
@@ -228,6 +221,7 @@ def floor(
     records: Sequence[Record],
     styles: tuple[str, ...] = PROTOTYPE_STYLES,
     seed: int = 0,
+    shuffles: int = 20,
 ) -> Mapping[str, float]:
     """What pictures get for records that they were not made for, shuffled over all categories.
 
@@ -235,12 +229,33 @@ def floor(
         images: Pictures uint8 [h w 3], real or generated, one per record.
         records: The records that they were made for; at least two.
         styles: Whose prototypes to compare with.
-        seed: Of the shuffle, which gives no picture its own record.
+        seed: Of the shuffles, which give no picture its own record.
+        shuffles: How many to average; the pictures are looked at once.
 
     Returns:
         Shares in 0..1 by category of the record, and "overall".
     """
-    order = np.random.default_rng(seed).permutation(len(records))
-    partner = {int(a): int(b) for a, b in zip(order, np.roll(order, 1), strict=True)}
-    shuffled = [images[partner[index]] for index in range(len(records))]
-    return by_tag(records, judge(shuffled, records, styles))
+    found = _checked_detections(images, records, styles)
+    rng = np.random.default_rng(seed)
+    verdicts = []
+    for _ in range(shuffles):
+        order = rng.permutation(len(records))
+        partner = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
+        verdicts += [decide(found[partner[i]], record) for i, record in enumerate(records)]
+    return by_tag(list(records) * shuffles, verdicts)
+
+
+def _checked_detections(
+    images: Sequence[NDArray[np.uint8]] | NDArray[np.uint8],
+    records: Sequence[Record],
+    styles: tuple[str, ...],
+) -> list[list[Detection]]:
+    """Detects, after checking that pictures and records belong together and can be judged."""
+    if len(images) != len(records):
+        raise ValueError(f"{len(images)} pictures but {len(records)} records.")
+    unknown = unknown_nouns(records)
+    if unknown:
+        raise ValueError(
+            f"the emoji judge does not know {', '.join(unknown[:5])}; it knows {', '.join(NOUNS)}."
+        )
+    return detect(images, styles)

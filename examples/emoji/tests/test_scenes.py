@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diptych_emoji.blobs import blobs
+from diptych_emoji.scenes import CANVAS, KINDS, Placement, Scene, render, sample_scene
+from diptych_emoji.sprites import STYLES
+from diptych_emoji.world import held_out
+
+
+SEEDS = st.integers(0, 2**32 - 1)
+LAYOUTS = st.sampled_from(["slots", "free"])
+
+
+@given(seed=SEEDS, split=st.sampled_from(["train", "held-out", "any"]), layout=LAYOUTS)
+@settings(max_examples=40, deadline=None)
+def test_a_seed_gives_one_scene(seed: int, split: str, layout: str) -> None:
+    one, other = (sample_scene(np.random.default_rng(seed), split, layout=layout) for _ in range(2))
+    assert one == other
+    assert np.array_equal(render(one), render(other))
+
+
+@given(seed=SEEDS)
+@settings(max_examples=60, deadline=None)
+def test_hold_outs_never_leak(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(20):
+        assert not held_out(sample_scene(rng, "train").labels)
+    assert held_out(sample_scene(rng, "held-out").labels)
+
+
+@given(seed=SEEDS, style=st.sampled_from(STYLES), layout=LAYOUTS)
+@settings(max_examples=80, deadline=None)
+def test_sprites_stay_apart_and_on_the_canvas(seed: int, style: str, layout: str) -> None:
+    scene = sample_scene(np.random.default_rng(seed), "any", styles=(style,), layout=layout)
+    picture = render(scene)
+    assert picture.shape == (CANVAS, CANVAS, 3)
+    assert picture.dtype == np.uint8
+    found = blobs(picture)
+    assert len(found) == len(scene.placements)
+    boxes = sorted(placement.box for placement in scene.placements)
+    for box, blob in zip(boxes, sorted(blob.box for blob in found), strict=True):
+        assert max(abs(a - b) for a, b in zip(box, blob, strict=True)) <= 2
+
+
+@given(seed=SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_slots_hold_one_sprite_each(seed: int) -> None:
+    scene = sample_scene(np.random.default_rng(seed), "any")
+    slots = {
+        ((left + right) // CANVAS, (top + bottom) // CANVAS)
+        for left, top, right, bottom in (placement.box for placement in scene.placements)
+    }
+    assert len(slots) == len(scene.placements)
+
+
+def test_all_kinds_occur_with_one_to_three_sprites() -> None:
+    rng = np.random.default_rng(0)
+    scenes = [sample_scene(rng) for _ in range(500)]
+    assert {scene.kind for scene in scenes} == set(KINDS)
+    assert {len(scene.placements) for scene in scenes} == {1, 2, 3}
+    assert {scene.style for scene in scenes} == {"fluent", "noto"}
+    assert {scene.counts[scene.labels[0]] for scene in scenes if scene.kind == "counting"} == {
+        1,
+        2,
+        3,
+    }
+
+
+def test_what_cannot_be_sampled_is_explained() -> None:
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match="did you mean 'counting'"):
+        sample_scene(rng, kind="count")
+    with pytest.raises(ValueError, match="nothing in that kind is held out"):
+        sample_scene(rng, "held-out", kind="single_object")
+    with pytest.raises(ValueError, match="no split 'test'"):
+        sample_scene(rng, "test")
+    with pytest.raises(ValueError, match="no layout"):
+        sample_scene(rng, layout="grid")
+
+
+def test_touching_sprites_are_refused() -> None:
+    one, other = Placement("key", 24, (0, 0, 24, 24)), Placement("star", 24, (25, 0, 49, 24))
+    with pytest.raises(ValueError, match="less than 3 px apart"):
+        Scene("mixed", "noto", (one, other))
+    with pytest.raises(ValueError, match="leaves the 64 px canvas"):
+        Scene("mixed", "noto", (Placement("key", 24, (50, 0, 74, 24)),))
+
+
+def test_generator_is_no_bottleneck() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2000):  # fills the sprite cache
+        render(sample_scene(rng))
+    start = time.process_time()
+    for _ in range(2000):
+        render(sample_scene(rng))
+    assert 2000 / (time.process_time() - start) > 2000  # 9,000 a second on a quiet core
