@@ -1,4 +1,4 @@
-"""Random numbers of training: from the generator that is given, wherever it lives, for the tensor that needs them."""
+"""Random numbers of training, from a given generator, for a given tensor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def normal_like(x: Tensor, generator: Generator) -> Tensor:
 
 
 def uniform(count: int, generator: Generator, *, like: Tensor) -> Tensor:
-    """Draw `count` numbers from [0, 1) in the dtype and device of `like`, in float32 on the generator's device."""
+    """Draw `count` numbers from [0, 1), in float32, then in the dtype and device of `like`."""
     return torch.rand(count, generator=generator, device=generator.device).to(like)
 
 

@@ -90,5 +90,5 @@ def velocity_error_weight(kind: Prediction, mixing: Mixing, *, floor: float = 0.
 
 
 def _determinant(mixing: Mixing) -> Tensor:
-    """Of the map from (clean, noise) to (x, velocity); positive for every schedule that turns target into noise."""
+    """Of the map from (clean, noise) to (x, velocity); positive where noise replaces target."""
     return mixing.alpha * mixing.d_sigma - mixing.sigma * mixing.d_alpha

@@ -14,6 +14,6 @@ def known(spec: PartSpec, name: str) -> int:
     """
     size = getattr(spec, name)
     if size is None:
-        message = "give it, or build the part inside a model spec, where it follows from what is connected"
+        message = "give it, or build the part inside a model spec, where it follows"
         raise SpecError([Problem(name, message, "missing")], type(spec).__name__)
     return int(size)

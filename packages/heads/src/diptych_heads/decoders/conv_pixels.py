@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Generator, Tensor, nn
@@ -13,7 +14,7 @@ from diptych_heads.decoders.pixel_loss import PixelLoss
 
 
 class ConvPixelsDecoder(nn.Module):
-    """Stem, levels of residual blocks with nearest upsampling between them, pixel shuffle at the end.
+    """Stem, levels of residual blocks with nearest upsampling between, pixel shuffle at the end.
 
     Nearest upsampling follows a 1 x 1 convolution, and nothing is transposed: no checkerboards
     (Odena et al., Distill 2016). Activations are channels-last, which CPU and GPU convolutions both
@@ -43,7 +44,7 @@ class ConvPixelsDecoder(nn.Module):
             for width, count in zip(widths, blocks, strict=True)
         )
         self.narrow = nn.ModuleList(
-            nn.Conv2d(before, after, 1) for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(before, after, 1) for before, after in pairwise(widths)
         )
         self.norm = ChannelNorm(widths[-1])
         self.to_pixels = nn.Conv2d(widths[-1], 3 * pixel_patch**2, 3, padding=1)

@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 
 from diptych_heads.draws import normal_like
 
+
 _SLOWEST = 0.01
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from torch import Generator, Tensor, nn
 
@@ -12,7 +13,7 @@ from diptych_heads.networks.patches import unpatchify
 
 
 class PatchMlpDecoder(nn.Module):
-    """Token i becomes patch i through an MLP; for features that hold their patch's pixels, and as a baseline."""
+    """Token i becomes patch i through an MLP: quick, and a baseline for other decoders."""
 
     def __init__(
         self,
@@ -34,7 +35,7 @@ class PatchMlpDecoder(nn.Module):
         self.scale = FeatureScale(channels)
         widths = [channels, *[hidden_width] * layers]
         hidden: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             hidden += [nn.Linear(before, after), nn.GELU()]
         self.mlp = nn.Sequential(*hidden, nn.Linear(hidden_width, 3 * pixel_patch**2))
 

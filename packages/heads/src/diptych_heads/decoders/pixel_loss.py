@@ -20,7 +20,7 @@ class PixelLoss:
     edges: float = 0.0
 
     def __call__(self, drawn: Tensor, pixels: Tensor) -> Tensor:
-        """Compare pictures `b 3 h w` in [-1, 1]; returns `b`, in float32 or higher if the truth is."""
+        """Compare pictures `b 3 h w` in [-1, 1]; returns `b`, in the dtype of the truth."""
         error = drawn.to(pixels.dtype) - pixels
         total = error.new_zeros(len(error))
         if self.l1:

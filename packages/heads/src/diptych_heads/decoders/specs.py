@@ -11,6 +11,7 @@ from diptych.spec.part import PartSpec, inferred, setting
 
 from diptych_heads.sizes import known
 
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -26,14 +27,14 @@ _L1 = "weight of the mean absolute error"
 _MSE = "weight of the mean squared error"
 _EDGES = "weight of the mean absolute error of differences between neighbouring pixels"
 _NOISE = (
-    "spread of the noise put on normalised features in training, so that features that are slightly off decode well; "
-    "each sample's level is this times |z|, z standard normal"
+    "spread of the noise put on normalised features in training, so that slightly wrong features "
+    "decode well; each sample's level is this times |z|, z standard normal"
 )
 
 
 @frozen
 class ConvPixels(PartSpec):
-    """Residual convolutions, twice the size from level to level, the last pixels by pixel shuffle."""
+    """Residual convolutions, twice the size from level to level, pixel shuffle at the end."""
 
     kind: ClassVar[str] = "decoder"
     widths: tuple[int, ...] = setting("channels of each level; the grid doubles between levels")
@@ -51,8 +52,8 @@ class ConvPixels(PartSpec):
         """Refuse levels that do not pair up."""
         if not self.widths or len(self.widths) != len(self.blocks):
             raise ValueError(
-                f"widths has {len(self.widths)} levels and blocks {len(self.blocks)}; give one number "
-                "of each a level, at least one"
+                f"widths has {len(self.widths)} levels and blocks {len(self.blocks)}; give one "
+                "number of each for every level, and at least one level"
             )
         if min(self.widths) < 1 or min(self.blocks) < 0:
             raise ValueError("widths must be at least 1 and blocks at least 0")

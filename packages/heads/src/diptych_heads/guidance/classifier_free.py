@@ -8,10 +8,10 @@ from torch import Tensor
 
 @frozen
 class ClassifierFreeGuidance:
-    """null + scale * (conditional - null) (Ho & Salimans, arXiv 2207.12598), within an interval of times.
+    """null + scale * (conditional - null), within an interval of times.
 
-    Limiting the interval: Kynkäänniemi et al., arXiv 2404.07724. Rescaling: Lin et al., arXiv
-    2305.08891, eqs. 15-16.
+    Ho & Salimans, arXiv 2207.12598. Limiting the interval: Kynkäänniemi et al., arXiv 2404.07724.
+    Rescaling: Lin et al., arXiv 2305.08891, eqs. 15-16.
     """
 
     scale: float = 3.0
@@ -24,7 +24,7 @@ class ClassifierFreeGuidance:
         return self.scale != 1 and self.end <= t <= self.start
 
     def combine(self, conditional: Tensor, null: Tensor | None, t: float) -> Tensor:
-        """Guide predictions `b ...` at time t; without need of the null (it may be None) the conditional itself."""
+        """Guide predictions `b ...` at time t; where null is not needed it may be None."""
         if not self.needs_null(t) or null is None:
             return conditional
         guided = null + self.scale * (conditional - null)

@@ -8,12 +8,12 @@ from torch import Tensor
 
 @frozen
 class ProjectedGuidance:
-    """Guide along what is orthogonal to the conditional prediction (APG: Sadat et al., arXiv 2410.02416, alg. 1).
+    """Guide along what is orthogonal to the conditional prediction.
 
-    The direction conditional - null is shortened to the limit, split into parts along and across
-    the conditional prediction, and the part along it is weakened. The paper's momentum is left out:
-    guidance here is a function of one moment. The projection is taken on the velocity, as in
-    diffusers.
+    APG: Sadat et al., arXiv 2410.02416, alg. 1. The direction conditional - null is shortened to
+    the limit, split into parts along and across the conditional prediction, and the part along it
+    is weakened. The paper's momentum is left out: guidance here is a function of one moment. The
+    projection is taken on the velocity, as in diffusers.
     """
 
     scale: float = 3.0
@@ -27,7 +27,7 @@ class ProjectedGuidance:
         return self.scale != 1 and self.end <= t <= self.start
 
     def combine(self, conditional: Tensor, null: Tensor | None, t: float) -> Tensor:
-        """Guide predictions `b ...` at time t; without need of the null (it may be None) the conditional itself."""
+        """Guide predictions `b ...` at time t; where null is not needed it may be None."""
         if not self.needs_null(t) or null is None:
             return conditional
         axes = tuple(range(1, conditional.ndim))

@@ -27,7 +27,7 @@ class ClassifierFree(PartSpec):
     start: float = setting(_START, default=1.0, check=_UNIT)
     end: float = setting(_END, default=0.0, check=_UNIT)
     rescale: float = setting(
-        "share of the correction that gives the result the conditional prediction's standard deviation",
+        "share of the correction to the conditional prediction's standard deviation",
         default=0.0,
         check=_UNIT,
     )
@@ -45,7 +45,7 @@ class ClassifierFree(PartSpec):
 
 @frozen
 class Projected(PartSpec):
-    """Adaptive projected guidance: weaken what only amplifies the prediction, so that colours do not burn."""
+    """Adaptive projected guidance: weakens what only amplifies, so that colours do not burn."""
 
     kind: ClassVar[str] = "guidance"
     scale: float = setting(_SCALE, default=3.0, check=validators.ge(0))

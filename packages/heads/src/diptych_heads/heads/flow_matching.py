@@ -49,7 +49,10 @@ class Guidance(Protocol):
 
 
 class FlowMatchingHead(nn.Module):
-    """Flow matching over any network and noise schedule (Lipman et al., arXiv 2210.02747; SiT, arXiv 2401.08740)."""
+    """Flow matching over any network and noise schedule.
+
+    Lipman et al., arXiv 2210.02747; over general schedules, SiT, arXiv 2401.08740.
+    """
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from diptych_heads.networks.attention import attend
 
 
 class ReadoutBlock(nn.Module):
-    """Cross-attention to the condition, self-attention, MLP; each after a LayerNorm (arXiv 2002.04745)."""
+    """Cross-attention to a condition, self-attention, MLP; pre-norm (arXiv 2002.04745)."""
 
     def __init__(self, width: int, heads: int, mlp_width: int) -> None:
         """Make the block."""

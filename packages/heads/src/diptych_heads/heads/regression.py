@@ -15,7 +15,7 @@ from diptych_heads.networks.positions import sin_cos_positions
 
 
 class RegressionHead(nn.Module):
-    """Mean squared error between the target and a readout of the condition (CLIP + MSE of arXiv 2505.09568)."""
+    """Mean squared error of a readout of the condition (CLIP + MSE of arXiv 2505.09568)."""
 
     def __init__(self, readout: nn.Module) -> None:
         """Take the readout, (condition, mask) -> target tokens."""
@@ -56,8 +56,9 @@ class RegressionHead(nn.Module):
         for name, given in (("sampler", sampler), ("guidance", guidance)):
             if given is not None:
                 raise RequestError(
-                    f"a regression head predicts its target in one go, so a {name} cannot act on it; leave the "
-                    f"step's `{name}` out, or use `head: {{type: flow-matching, …}}`"
+                    f"a regression head predicts its target in one go, so a {name} cannot "
+                    f"act on it; leave the step's `{name}` out, or use "
+                    "`head: {type: flow-matching, …}`"
                 )
         return at_least_float32(self.readout(condition, mask))
 
@@ -79,8 +80,9 @@ class LinearReadout(nn.Module):
         """
         if condition.shape[1] != self.tokens:
             raise ValueError(
-                f"the linear readout makes one target token a condition token, but there are {condition.shape[1]} "
-                f"condition tokens for {self.tokens} target tokens; use `readout: transformer`"
+                f"the linear readout makes one target token a condition token, but there are "
+                f"{condition.shape[1]} condition tokens for {self.tokens} target tokens; use "
+                "`readout: transformer`"
             )
         if mask is not None:
             condition = condition * mask[..., None].to(condition.dtype)
@@ -88,7 +90,7 @@ class LinearReadout(nn.Module):
 
 
 class TransformerReadout(nn.Module):
-    """A query for each target token, made from its position, reads the condition through a few blocks."""
+    """A query a target token, made from its position, reads the condition in a few blocks."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ _TARGET = Port("b (height width) channels", "what the head makes")
 
 @frozen
 class FlowMatching(PartSpec):
-    """Learns to carry noise to targets along a noise schedule; made by a sampler, under guidance."""
+    """Learns to carry noise to targets; they are made by a sampler, under guidance."""
 
     kind: ClassVar[str] = "head"
     network: Annotated[PartSpec, Slot("network")] = setting("the denoiser")
@@ -36,11 +36,11 @@ class FlowMatching(PartSpec):
         "what the network predicts", default="velocity"
     )
     loss_on: Literal["prediction", "velocity"] = setting(
-        "where the squared error is measured: on the prediction, or on the velocity that it implies",
+        "where the squared error is measured: the prediction, or the velocity that it implies",
         default="prediction",
     )
     drop_condition: float = setting(
-        "share of training samples whose condition is zeroed, so that guidance has a null prediction",
+        "share of training samples whose condition is zeroed, so that guidance has a null",
         default=0.1,
         check=[validators.ge(0), validators.le(1)],
     )
@@ -76,8 +76,7 @@ class Regression(PartSpec):
 
     kind: ClassVar[str] = "head"
     readout: Literal["transformer", "linear"] = setting(
-        "a query a target token that reads the condition, or one matrix a condition token (as many of them as target "
-        "tokens)",
+        "queries that read the condition, or one matrix from condition token i to target token i",
         default="transformer",
     )
     hidden_width: int = setting("width of the transformer", default=384, check=validators.ge(1))

@@ -30,7 +30,7 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = 
 
 
 def usable_mask(mask: Tensor | None) -> Tensor | None:
-    """Return a mask `b m` that keeps softmax finite: a row without any real token attends to all of them."""
+    """Return a mask `b m` that keeps softmax finite: a row without real tokens attends to all."""
     if mask is None:
         return None
     return mask | ~mask.any(dim=1, keepdim=True)

@@ -119,7 +119,7 @@ class DitNetwork(nn.Module):
         return self.positions
 
     def _initialise(self) -> None:
-        """Start blocks as the identity and the output at zero (adaLN-zero); other matrices are Xavier."""
+        """Start blocks as the identity and the output at zero (adaLN-zero); the rest is Xavier."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

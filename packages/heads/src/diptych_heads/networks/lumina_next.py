@@ -1,4 +1,4 @@
-"""The Lumina-Next denoiser of BLIP3-o, with everything that does not depend on the step prepared once."""
+"""The Lumina-Next denoiser of BLIP3-o; what does not depend on the step is prepared once."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class LuminaNextNetwork(nn.Module):
         return unpatchify(self.norm_out(tokens, time), self.patch_size, rows)
 
     def _initialise(self) -> None:
-        """Start every block as the identity and the output at zero, as Lumina does; other matrices are Xavier."""
+        """Start blocks as the identity, the output at zero, as Lumina does; the rest is Xavier."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)

@@ -1,4 +1,4 @@
-"""One block of Lumina-Next as BLIP3-o uses it, and the projections that its two attentions share."""
+"""One block of Lumina-Next as BLIP3-o uses it, and the projections of its two attentions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from diptych_heads.networks.positions import rotate
 
 
 class AttentionProjections(nn.Module):
-    """Queries, keys and values without biases; queries and keys normalised over all their heads at once."""
+    """Queries, keys and values without biases; queries and keys normalised over all heads."""
 
     def __init__(
         self, width: int, heads: int, kv_heads: int, *, qk_norm: bool, output: bool
@@ -58,7 +58,7 @@ class GatedFeedForward(nn.Module):
 
 
 class ModulatedNorm(nn.Module):
-    """RMSNorm with a scale from the time embedding; also gives the other modulations of the block."""
+    """RMSNorm scaled by the time embedding; also gives the other modulations of the block."""
 
     def __init__(self, width: int, time_width: int, eps: float) -> None:
         """Make the norm and the map from the time embedding."""
@@ -79,7 +79,7 @@ class ModulatedNorm(nn.Module):
 
 
 class LuminaNextBlock(nn.Module):
-    """Parallel self- and cross-attention on one modulated input, sandwich norms, gates through tanh.
+    """Parallel self- and cross-attention on one modulated input, sandwich norms, tanh gates.
 
     The order of operations, the names of the parameters and their epsilons are those of the BLIP3-o
     checkpoints (arXiv 2505.09568; Lumina-Next, arXiv 2406.18583).
@@ -109,7 +109,7 @@ class LuminaNextBlock(nn.Module):
         self.norm1_context = RmsNorm(width, eps=eps)
 
     def prepare(self, caption: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute keys and values `b q kv_heads d` of the projected condition `b q width`; they have no position."""
+        """Compute keys and values `b q kv_heads d`, no positions, of the caption `b q width`."""
         context = self.norm1_context(caption)
         return self.attn2.keys(context), self.attn2.values(context)
 

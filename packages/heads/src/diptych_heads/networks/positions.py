@@ -52,7 +52,7 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
 def sin_cos_positions(
     height: int, width: int, size: int, *, device: torch.device | None = None
 ) -> Tensor:
-    """Compute fixed 2-D sine-cosine embeddings (MAE, DiT): rows in the first half, columns in the second.
+    """Compute fixed 2-D sine-cosine embeddings (MAE, DiT): rows first, then columns.
 
     Grid coordinates are spread to a range of 16, so that neighbours on a small grid differ as
     clearly as on the 16 x 16 grid that this form was made for. Entries lie in [-1, 1], their

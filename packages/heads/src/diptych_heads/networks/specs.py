@@ -59,8 +59,8 @@ class LuminaNext(PartSpec):
         """Refuse widths that the heads cannot share."""
         if self.hidden_width % (4 * self.heads):
             raise ValueError(
-                f"hidden_width {self.hidden_width} must be a multiple of 4 * heads = {4 * self.heads}: "
-                "2-D RoPE turns pairs of channels on each of two axes"
+                f"hidden_width {self.hidden_width} must be a multiple of 4 * heads = "
+                f"{4 * self.heads}: 2-D RoPE turns pairs of channels on each of two axes"
             )
         if self.heads % (self.kv_heads or self.heads):
             raise ValueError(f"kv_heads {self.kv_heads} must divide heads {self.heads}")
@@ -111,7 +111,7 @@ class LuminaNext(PartSpec):
 
 @frozen
 class Dit(PartSpec):
-    """A plain diffusion transformer: adaLN-zero, self-attention, cross-attention to the condition."""
+    """A plain diffusion transformer: adaLN-zero, self-attention, cross-attention."""
 
     kind: ClassVar[str] = "network"
     hidden_width: int = setting("width of the blocks", default=384, check=_POSITIVE)
@@ -135,8 +135,8 @@ class Dit(PartSpec):
         """Refuse widths that heads and positions cannot share."""
         if self.hidden_width % self.heads or self.hidden_width % 4:
             raise ValueError(
-                f"hidden_width {self.hidden_width} must be a multiple of heads {self.heads} (equal heads) "
-                "and of 4 (sine and cosine on two axes)"
+                f"hidden_width {self.hidden_width} must be a multiple of heads {self.heads} "
+                "(equal heads) and of 4 (sine and cosine on two axes)"
             )
 
     def ports(self) -> Ports:

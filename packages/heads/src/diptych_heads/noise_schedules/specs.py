@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @frozen
 class Linear(PartSpec):
-    """A straight line from target to noise (rectified flow), optionally with more time spent at high noise."""
+    """A straight line from target to noise (rectified flow); a shift spends more time at noise."""
 
     kind: ClassVar[str] = "noise_schedule"
     shift: float = setting(
-        "sigma = shift t / (1 + (shift - 1) t); 1 for none, more than 1 for more noise at the same time",
+        "sigma = shift t / (1 + (shift - 1) t); 1 for none, more than 1 for more noise at a time",
         default=1.0,
         check=validators.gt(0),
     )

@@ -10,7 +10,7 @@ from diptych_heads.samplers.times import Callback, Velocity, sampling_times
 
 @frozen
 class AdamsBashforth2Sampler:
-    """Extrapolate the velocity through the last two: global error of order 2 at the cost of Euler's method.
+    """Extrapolate through the last two velocities: global error of order 2 at Euler's cost.
 
     With steps of unequal length h: x += h (v + h / (2 h_before) (v - v_before)) (Hairer, Norsett &
     Wanner, Solving ODEs I, III.5). The first step is Euler's, whose single local error is of order

@@ -10,9 +10,10 @@ from diptych_heads.samplers.times import Callback, Velocity, sampling_times
 
 @frozen
 class HeunSampler:
-    """Average the velocities at both ends of a step; global error of order 2 (EDM, arXiv 2206.00364, alg. 1).
+    """Average the velocities at both ends of a step; global error of order 2.
 
-    As in EDM the last step is Euler's: at t = 0 the velocity of a clean prediction is not defined.
+    EDM, arXiv 2206.00364, alg. 1. As there, the last step is Euler's: at t = 0 the velocity of a
+    clean prediction is not defined.
     """
 
     steps: int = 15

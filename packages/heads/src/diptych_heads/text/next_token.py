@@ -31,7 +31,7 @@ class NextTokenHead(nn.Module):
         return backbone.logits(states)
 
     def loss(self, states: Tensor, labels: Tensor, backbone: HasLogits) -> Tensor:
-        """Compute the cross-entropy of each position; logits are only computed where there is a label.
+        """Compute the cross-entropy of each position; logits only where there is a label.
 
         Args:
             states: `n d`, each the state from which its label is predicted.

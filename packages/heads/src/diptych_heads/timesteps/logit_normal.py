@@ -11,7 +11,10 @@ from diptych_heads.time_shift import shift_time
 
 @frozen
 class LogitNormalTimesteps:
-    """Draw t = sigmoid(mean + std z), z standard normal (Esser et al., arXiv 2403.03206, eq. 19), then shift it."""
+    """Draw t = sigmoid(mean + std z), z standard normal, then shift it.
+
+    Esser et al., arXiv 2403.03206, eq. 19.
+    """
 
     mean: float = 0.0
     std: float = 1.0
