@@ -1,5 +1,6 @@
 """Inputs of ``gated_residual_norm`` for property tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -15,7 +16,7 @@ SCALES = (1e-4, 1.0, 30.0)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Case:
     """Arguments, and incoming gradients (None where an output is not used)."""
 
@@ -29,6 +30,21 @@ class Case:
     grad_h: Tensor | None
     grad_z: Tensor | None
 
+    def __repr__(self) -> str:
+        """Shapes, strides and dtypes: the values follow from the seed."""
+        known = self.tensors()
+        parts = [
+            f"{field.name}={value.dtype} {tuple(value.shape)} strides {value.stride()}"
+            if (value := known.get(field.name)) is not None
+            else f"{field.name}={getattr(self, field.name)}"
+            for field in fields(self)
+        ]
+        return f"Case({', '.join(parts)})"
+
+    def contiguous(self) -> "Case":
+        """The same with every tensor contiguous."""
+        return self.map(Tensor.contiguous)
+
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that are there, by name."""
         every = {field.name: getattr(self, field.name) for field in fields(self)}
@@ -38,7 +54,7 @@ class Case:
         """Those among them that are arguments."""
         return {k: v for k, v in self.tensors().items() if not k.startswith("grad_")}
 
-    def map(self, change: "torch.types.Callable[[Tensor], Tensor]") -> "Case":
+    def map(self, change: Callable[[Tensor], Tensor]) -> "Case":
         """Changes every tensor."""
         return replace(self, **{name: change(value) for name, value in self.tensors().items()})
 

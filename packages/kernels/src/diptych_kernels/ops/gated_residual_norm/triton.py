@@ -88,13 +88,18 @@ class _GatedResidualNorm(torch.autograd.Function):
         return h, z
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(
         ctx: Any, grad_h: Tensor | None, grad_z: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """One launch; the gradients are new tensors, and ``grad_h`` is never written to."""
         if grad_h is None and grad_z is None:
             return (None,) * 7
+        # once_differentiable would not do: torch.autograd.grad prunes the node that raises.
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError(
+                "gated_residual_norm: the Triton implementation has no second derivative "
+                "(create_graph=True); use implementation='reference'"
+            )
         h, y, weight, branch_weight, gate, scale = ctx.saved_tensors
         run = (
             torch.ops.diptych_kernels.gated_residual_norm_backward
