@@ -35,7 +35,7 @@ _HOMES = {
     "train": "diptych.training.run",
     "write_spec": "diptych.spec.files",
 }
-__all__ = sorted(_HOMES)  # noqa: PLE0605  # the table above is the single list
+__all__ = sorted(_HOMES)  # the table above is the single list
 
 
 def __getattr__(name: str) -> Any:

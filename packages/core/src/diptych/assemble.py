@@ -34,9 +34,8 @@ def build(
     Raises:
         SpecError: for everything wrong with the spec, before anything is allocated.
     """
-    if not isinstance(spec, ModelSpec):
-        spec = read_spec(spec)
-    resolved = resolve(spec)
+    given = spec if isinstance(spec, ModelSpec) else read_spec(spec)
+    resolved = resolve(given)
     tokenizer = resolved.spec.tokenizer.build()
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What a spec costs, measured on parts that hold no numbers: built on the meta device, run under torch's FLOP counter."""
+"""What a spec costs, measured on parts that hold no numbers: on the meta device, under torch's FLOP counter."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def costs(resolved: Resolved) -> Costs:
         "weights/bfloat16": 2 * (total + buffers),
         "training/adamw": 16 * total,
     }
-    assumed = [f"prompts of {PROMPT} tokens", "a training sample is read, and painted at one timestep; backward = 2 x forward"]
+    assumed = [
+        f"prompts of {PROMPT} tokens",
+        "a training sample is read, and painted at one timestep; backward = 2 x forward",
+    ]
     return Costs(parameters, memory, flops, tuple(assumed))
 
 
@@ -112,7 +115,7 @@ class _Meter:
                 self._encode(step.target)
                 condition, mask = self._condition(step)
                 head: Any = self.parts.step(step.name)["head"]
-                head.loss(torch.empty(1, *self._target(step, normalised=True)), condition, mask, None)
+                head.loss(torch.empty(1, *self._target(step, normalised=True)), condition, mask, torch.Generator())
         return 3 * (total + counter.get_total_flops())
 
     def _sample(self, step: GenerateStep) -> None:
@@ -120,7 +123,7 @@ class _Meter:
         head: Any = self.parts.step(step.name)["head"]
         sampler = step.sampler.build() if step.sampler else None
         guidance = step.guidance.build() if step.guidance else None
-        head.sample(condition, mask, [None], sampler, guidance)
+        head.sample(condition, mask, [torch.Generator()], sampler, guidance)
 
     def _condition(self, step: GenerateStep) -> tuple[Tensor, Tensor]:
         part: Any = self.parts.step(step.name)["condition"]

@@ -23,7 +23,7 @@ class UnknownNameError(DiptychError):
         """Remember what was asked for, what is there, and which plugins failed to load (`notes`)."""
         self.kind, self.name, self.known, self.notes = kind, name, sorted(known), tuple(notes)
         lines = [f"unknown {kind} '{name}'{suggest(name, self.known)}"]
-        lines.append(f"installed {kind} types: {', '.join(self.known) or 'none'}")
+        lines.append(f"known {kind}s: {', '.join(self.known) or 'none'}")
         lines.extend(f"note: {note}" for note in self.notes)
         super().__init__("\n".join(lines))
 

@@ -72,7 +72,7 @@ class UnifiedModel:
 
     def encode(self, name: str, pixels: Tensor) -> Tensor:
         """Encode pixels [b 3 h w] with the vision part `name`: -> features, latents or ids [b n …]."""
-        part = self.parts.vision[name]
+        part: Any = self.parts.vision[name]
         return part(pixels) if self.spec.vision[name].kind == "encoder" else part.encode(pixels)
 
     def reading_tokens(self, features: Tensor) -> Tensor:
@@ -95,7 +95,9 @@ class UnifiedModel:
 
     # -- painting --------------------------------------------------------------------------------------------------
 
-    def conditions(self, sequences: Sequences, step: str, made: dict[str, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    def conditions(
+        self, sequences: Sequences, step: str, made: dict[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Read the condition of a generate step out of painting prompts: -> condition [b q d], mask [b q]."""
         part = self.parts.step(step)["condition"]
         states = self.states(sequences, queries=part.query_embeds())

@@ -83,7 +83,9 @@ def diptych_register_objective() -> list[Component]:
     return [
         Component("answer", "diptych.objectives.specs:Answer", "next-token loss on the assistant's text"),
         Component("paint", "diptych.objectives.specs:Paint", "the loss of a generate step's head"),
-        Component("reconstruct", "diptych.objectives.specs:Reconstruct", "the decoder's loss on features of real pictures"),
+        Component(
+            "reconstruct", "diptych.objectives.specs:Reconstruct", "the decoder's loss on features of real pictures"
+        ),
         Component("autoencode", "diptych.objectives.specs:Autoencode", "the own loss of an autoencoder under vision"),
     ]
 

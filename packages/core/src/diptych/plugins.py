@@ -142,4 +142,6 @@ def _check_hook_names(module: ModuleType) -> None:
             if name not in known:
                 raise PluginError(f"no hook is called '{name}'{suggest(name, known)}")
             if inspect.signature(function).parameters:
-                raise PluginError(f"hook '{name}' takes no arguments, but its signature is {inspect.signature(function)}")
+                raise PluginError(
+                    f"hook '{name}' takes no arguments, but its signature is {inspect.signature(function)}"
+                )

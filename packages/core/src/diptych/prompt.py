@@ -110,9 +110,7 @@ class PromptBuilder:
             return [Turn("system", (self.form.system,)), *turns]
         return list(turns)
 
-    def _turn(
-        self, turn: Turn, image_tokens: int, ids: list[int], learned: list[bool], spans: list[Span]
-    ) -> None:
+    def _turn(self, turn: Turn, image_tokens: int, ids: list[int], learned: list[bool], spans: list[Span]) -> None:
         opening, closing = self._template(turn.role)
         answer = turn.role == "assistant"
         self._add(ids, learned, opening)

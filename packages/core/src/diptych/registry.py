@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -31,7 +33,7 @@ KINDS: dict[str, str] = {
     "objective": "a training loss over the whole model",
     "dataset": "a stream of samples",
     "metric": "scores a model on a dataset",
-    "spec": "a named model spec or recipe, shipped as data",
+    "spec": "a named file: a model spec, recipe, suite or trained model, shipped as data",
 }
 
 
@@ -57,13 +59,15 @@ class Registered:
     distribution: str
 
     def load(self) -> Any:
-        """Import the target.
+        """Import the target; of a spec, find the file in its package.
 
         Raises:
             PluginError: if the module or the attribute is not there; names the distribution.
         """
         module, _, attribute = self.component.target.partition(":")
         try:
+            if self.kind == "spec":
+                return Path(str(files(module).joinpath(attribute)))
             return getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise PluginError(

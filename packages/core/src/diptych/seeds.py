@@ -18,5 +18,5 @@ def noise(shape: Sequence[int], own: Sequence[Generator], *, like: Tensor) -> Te
 
     Numbers are drawn in float32 on the CPU and converted, so that float64 runs see the same noise.
     """
-    rows = [torch.randn(tuple(shape), generator=each) for each in own]
+    rows = [torch.randn(tuple(shape), generator=each, device="cpu") for each in own]
     return torch.stack(rows).to(like)

@@ -39,8 +39,7 @@ class Sequences:
             mask[row, shift:] = True
             labels[row, shift:] = torch.where(torch.tensor(each.learned), own, -100)
             images += [(row, shift + span.start, span.length) for span in each.images]
-        to = {"device": device, "non_blocking": True}
-        return Sequences(ids.to(**to), mask.to(**to), labels.to(**to), tuple(images), encoded[0].queries)
+        return Sequences(ids.to(device), mask.to(device), labels.to(device), tuple(images), encoded[0].queries)
 
     def merge(self, embeds: Tensor, features: Tensor | None, queries: Tensor | None) -> Tensor:
         """Put picture features and latent queries in the place of their placeholders.

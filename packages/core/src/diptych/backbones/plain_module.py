@@ -72,9 +72,7 @@ class _Layer(nn.Module):
         self.gate_up = nn.Linear(width, 2 * mlp_width, bias=False)
         self.down = nn.Linear(mlp_width, width, bias=False)
 
-    def forward(
-        self, x: Tensor, positions: Tensor, seen: Tensor, cache: KeyValueCache | None, index: int
-    ) -> Tensor:
+    def forward(self, x: Tensor, positions: Tensor, seen: Tensor, cache: KeyValueCache | None, index: int) -> Tensor:
         q, k, v = rearrange(self.qkv(self.attention_norm(x)), "b s (three h d) -> three b h s d", three=3, h=self.heads)
         q, k = _rotate(q, positions), _rotate(k, positions)
         if cache is not None:

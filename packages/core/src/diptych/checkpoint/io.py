@@ -16,7 +16,7 @@ from diptych.checkpoint.tensors import fill, read_tensors, write_tensors
 from diptych.errors import CheckpointError, SpecError
 from diptych.model import UnifiedModel
 from diptych.plugins import plugins
-from diptych.spec.files import read_spec, spec_hash, to_json
+from diptych.spec.files import find_file, read_spec, spec_hash, to_json
 from diptych.spec.model import ModelSpec
 from diptych.spec.wiring import resolve
 from diptych.tokenizers.file import FileTokenizer
@@ -65,7 +65,7 @@ def load(
     """Read a checkpoint folder.
 
     Args:
-        path: the folder.
+        path: the folder, or a registered name.
         device: where the weights go.
         dtype: the type to compute in; None keeps the type in the file.
 
@@ -73,7 +73,7 @@ def load(
         CheckpointError: if it is not a checkpoint, is damaged, or its tensors do not fit its spec.
         SpecError: if its spec names parts that are not installed.
     """
-    folder = Path(path)
+    folder = find_file(path)
     manifest = _manifest(folder)
     try:
         spec = read_spec(folder / "spec.json", ModelSpec)

@@ -24,7 +24,9 @@ def read_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing") from error
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a whole safetensors file (truncated or tampered with?): {error}") from error
+        raise CheckpointError(
+            f"{path} is not a whole safetensors file (truncated or tampered with?): {error}"
+        ) from error
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:

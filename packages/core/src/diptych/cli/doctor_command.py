@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
 import click
 
 from diptych.cli.options import json_option, print_json
@@ -20,7 +22,7 @@ _PACKAGES = (
 @json_option
 def command(as_json: bool) -> None:
     """Say what is installed, which plugins loaded or failed and why, which devices and kernels there are."""
-    found = {
+    found: dict[str, Any] = {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "plugins": [

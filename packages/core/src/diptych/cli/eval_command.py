@@ -31,7 +31,9 @@ def command(
     from diptych.eval.run import evaluate
 
     loaded = load_model(model, device, dtype)
-    scores = evaluate(loaded, read, seed=seed, progress=None if as_json else lambda name: click.echo(f"… {name}", err=True))
+    scores = evaluate(
+        loaded, read, seed=seed, progress=None if as_json else lambda name: click.echo(f"… {name}", err=True)
+    )
     if as_json:
         rows = [
             {

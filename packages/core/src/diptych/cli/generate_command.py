@@ -15,7 +15,9 @@ from diptych.errors import OutputError, RequestError
 @click.argument("prompts", nargs=-1, required=True)
 @click.option("--n", default=1, show_default=True, help="Pictures a prompt.")
 @click.option("--out", default="out", show_default=True, type=click.Path(path_type=Path), help="Folder for the PNGs.")
-@click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 64), help="Enlarge pictures by this factor.")
+@click.option(
+    "--scale", default=1, show_default=True, type=click.IntRange(1, 64), help="Enlarge pictures by this factor."
+)
 @seed_option
 @device_options
 @json_option

@@ -15,14 +15,18 @@ if TYPE_CHECKING:
     from diptych.model import UnifiedModel
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
-set_option = click.option("--set", "overrides", multiple=True, metavar="A.B.C=VALUE", help="Change one value of the file.")
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="A.B.C=VALUE", help="Change one value of the file."
+)
 seed_option = click.option("--seed", default=0, show_default=True, help="Decides all randomness.")
 
 
 def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add --device and --dtype."""
     choices = click.Choice(["float32", "bfloat16", "float16", "float64"])
-    function = click.option("--dtype", type=choices, default="float32", show_default=True, help="Type to compute in.")(function)
+    function = click.option("--dtype", type=choices, default="float32", show_default=True, help="Type to compute in.")(
+        function
+    )
     return click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps …")(function)
 
 

@@ -9,14 +9,14 @@ from diptych.cli.options import set_option
 
 @click.command("train")
 @click.argument("recipe", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="Folder for the model, the state to resume from and the log.")
+@click.option(
+    "--out", required=True, type=click.Path(), help="Folder for the model, the state to resume from and the log."
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps …")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads; torch's default unless given.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 @set_option
-def command(
-    recipe: str, out: str, device: str, threads: int | None, quiet: bool, overrides: tuple[str, ...]
-) -> None:
+def command(recipe: str, out: str, device: str, threads: int | None, quiet: bool, overrides: tuple[str, ...]) -> None:
     """Train by RECIPE, or go on where an earlier run with the same --out stopped.
 
     \b

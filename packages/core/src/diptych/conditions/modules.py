@@ -46,7 +46,7 @@ class ConcatModule(nn.Module):
 
     def __init__(self, conditions: Sequence[Any]) -> None:
         super().__init__()
-        self.of = nn.ModuleList(conditions)
+        self.of: Any = nn.ModuleList(conditions)
 
     def query_embeds(self) -> Tensor | None:
         """Return the queries of all parts in order, [q d]."""

@@ -18,7 +18,9 @@ class AnswerObjective(nn.Module):
         if not chosen:
             return {}
         if model.spec.text is None:
-            raise RequestError("`answer` trains through the text head; put `text: {type: next-token}` into the model spec")
+            raise RequestError(
+                "`answer` trains through the text head; put `text: {type: next-token}` into the model spec"
+            )
         pictured = [row for row in chosen if batch.samples[row].picture() is not None]
         tokens = None
         if pictured:

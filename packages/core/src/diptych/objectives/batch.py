@@ -53,7 +53,9 @@ class Batch:
         found = []
         for row in self.pictured:
             sample = self.samples[row]
-            text = sample.facts.get("caption") or (sample.turns[0].text() if sample.picture_to_make() is not None else "")
+            text = sample.facts.get("caption") or (
+                sample.turns[0].text() if sample.picture_to_make() is not None else ""
+            )
             if text:
                 found.append((row, text))
         return [row for row, _ in found], [text for _, text in found]

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import attrs
 import yaml
 
 from diptych.errors import OutputError, Problem, SpecError
+from diptych.plugins import registry
 from diptych.spec.model import ModelSpec
-from diptych.spec.part import InlinePart, replace_part, walk_parts
+from diptych.spec.part import evolved, fields_of, replace_part, walk_parts
 from diptych.spec.structure import structure, unstructure
 
 
@@ -21,25 +21,35 @@ def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] 
     """Read a spec file.
 
     Args:
-        path: a `.yaml`, `.yml` or `.json` file.
+        path: a `.yaml`, `.yml` or `.json` file, or a registered name (`diptych list spec`).
         cls: the spec class it holds: a model spec unless said otherwise.
         overrides: changes such as `generate.features.sampler.steps=8`; values are YAML.
 
     Raises:
         SpecError: if the file is missing, is not YAML or JSON, or holds anything that is not valid.
     """
+    path = find_file(path)
     spec = structure(read_data(path, overrides), cls, str(path))
-    return anchor_paths(spec, Path(path).parent)
+    return anchor_paths(spec, path.parent)
+
+
+def find_file(path: str | Path) -> Path:
+    """Return a path as it is, or the file that a registered name stands for; paths that exist come first."""
+    path = Path(path)
+    if len(path.parts) == 1 and not path.suffix and not path.exists() and path.name in registry().names("spec"):
+        return registry().load("spec", path.name)
+    return path
 
 
 def anchor_paths(spec: Any, folder: Path) -> Any:
-    """Return the spec with the relative paths of its parts (fields marked `is_path`) taken from a folder."""
-    for where, part in walk_parts(spec):
-        fields = [] if isinstance(part, InlinePart) else attrs.fields(type(part))
-        relative = {f.name: v for f in fields if f.metadata.get("path") and (v := getattr(part, f.name)) is not None}
-        changed = {name: str(folder / value) for name, value in relative.items() if not Path(value).is_absolute()}
+    """Return the spec with its relative paths (fields marked `is_path`) taken from a folder."""
+    for where, part in [("", spec), *walk_parts(spec)]:
+        relative = {
+            f.name: v for f in fields_of(part) if f.metadata.get("path") and (v := getattr(part, f.name)) is not None
+        }
+        changed = {name: _anchor(value, folder) for name, value in relative.items() if not Path(value).is_absolute()}
         if changed:
-            spec = replace_part(spec, where, attrs.evolve(part, **changed))
+            spec = replace_part(spec, where, evolved(part, **changed))
     return spec
 
 
@@ -62,6 +72,11 @@ def read_data(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]
     for override in overrides:
         data = _override(data, override, path)
     return data
+
+
+def _anchor(value: str, folder: Path) -> str:
+    named = find_file(value)
+    return str(folder / value if named == Path(value) else named)
 
 
 def write_spec(spec: Any, path: str | Path) -> None:
@@ -98,7 +113,11 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in change.items():
         below = merged.get(key)
-        if isinstance(value, Mapping) and isinstance(below, Mapping) and value.get("type", below.get("type")) == below.get("type"):
+        if (
+            isinstance(value, Mapping)
+            and isinstance(below, Mapping)
+            and value.get("type", below.get("type")) == below.get("type")
+        ):
             merged[key] = merge(below, value)
         elif _named(value) and _named(below):
             merged[key] = _merge_named(below, value)

@@ -87,6 +87,16 @@ class PartSpec:
         raise TypeError(f"{type(self).__name__} does not say how it is built: give it a `build` method")
 
 
+def fields_of(spec: Any) -> tuple[Any, ...]:
+    """Return the attrs fields of a spec; none for a part made in code."""
+    return () if isinstance(spec, InlinePart) else attrs.fields(type(spec))
+
+
+def evolved(spec: Any, **changes: Any) -> Any:
+    """Return a copy of a spec with some fields changed."""
+    return attrs.evolve(spec, **changes)
+
+
 def walk_parts(spec: Any, path: str = "") -> Iterator[tuple[str, PartSpec]]:
     """Iterate over the parts inside a spec at any depth, outer ones first, with their paths.
 
@@ -149,7 +159,9 @@ class InlinePart(PartSpec):
         """Look up axis sizes and other facts that a registered spec would have as fields."""
         if not name.startswith("__") and name in self.facts:
             return self.facts[name]
-        raise AttributeError(f"inline {self.kind} has no fact '{name}'; give it: InlinePart(..., facts={{'{name}': …}})")
+        raise AttributeError(
+            f"inline {self.kind} has no fact '{name}'; give it: InlinePart(..., facts={{'{name}': …}})"
+        )
 
     def ports(self) -> Ports:
         """Return the ports as declared."""

@@ -159,7 +159,9 @@ def _read_part(data: Any, slot: Slot, path: str, problems: list[Problem]) -> Any
     if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
         example = next((name for kind in slot.kinds for name in registry().names(kind)), "…")
         wanted = " or ".join(slot.kinds)
-        return _wrong(problems, path, f"expected a {wanted} such as {{type: {example}}}, got {_show(data)}", "wrong-type")
+        return _wrong(
+            problems, path, f"expected a {wanted} such as {{type: {example}}}, got {_show(data)}", "wrong-type"
+        )
     try:
         cls = _spec_class(slot, data["type"])
     except UnknownNameError as error:
@@ -170,7 +172,9 @@ def _read_part(data: Any, slot: Slot, path: str, problems: list[Problem]) -> Any
         if preset not in known:
             valid = f"; presets: {', '.join(known) or 'none'}"
             where = _join(path, "preset")
-            return _wrong(problems, where, f"unknown preset {preset!r}{suggest(str(preset), known)}{valid}", "bad-value")
+            return _wrong(
+                problems, where, f"unknown preset {preset!r}{suggest(str(preset), known)}{valid}", "bad-value"
+            )
         values = {**known[preset], **values}
     return _read_class(values, cls, path, problems)
 

@@ -15,6 +15,4 @@ class Suite:
     """Metrics by a name of yours."""
 
     name: str = setting("the suite's name")
-    metrics: Mapping[str, Annotated[PartSpec, Slot("metric")]] = setting(
-        "what to measure", check=validators.min_len(1)
-    )
+    metrics: Mapping[str, Annotated[PartSpec, Slot("metric")]] = setting("what to measure", check=validators.min_len(1))

@@ -9,7 +9,7 @@ import attrs
 from diptych.errors import Problem, SpecError, suggest
 from diptych.ports import Connection, Ports, SizeTable, match_ports, show_port
 from diptych.spec.model import ModelSpec
-from diptych.spec.part import InlinePart, PartSpec, replace_part, walk_parts
+from diptych.spec.part import PartSpec, evolved, fields_of, replace_part, walk_parts
 
 
 OUTPUT_OF = {"encoder": "features", "autoencoder": "latents", "image_tokenizer": "codes"}
@@ -102,7 +102,7 @@ def target_port(spec: ModelSpec, name: str) -> str:
 def _with_special_tokens(spec: ModelSpec) -> ModelSpec:
     """Give the tokenizer the special tokens of the prompt form, unless it was given its own."""
     if getattr(spec.tokenizer, "special", None) == ():
-        return attrs.evolve(spec, tokenizer=attrs.evolve(spec.tokenizer, special=spec.prompt.special_tokens()))
+        return attrs.evolve(spec, tokenizer=evolved(spec.tokenizer, special=spec.prompt.special_tokens()))
     return spec
 
 
@@ -122,20 +122,22 @@ def _fill(spec: ModelSpec, ports: dict[str, Ports], table: SizeTable) -> ModelSp
         part = dict(walk_parts(spec))[path]
         sizes = {name: size for name in _inferred(part) if (size := table.size((path, name))) is not None}
         if sizes:
-            spec = replace_part(spec, path, attrs.evolve(part, **sizes))
+            spec = replace_part(spec, path, evolved(part, **sizes))
     return spec
 
 
 def _inferred(part: PartSpec) -> list[str]:
-    if isinstance(part, InlinePart):
-        return []
-    return [f.name for f in attrs.fields(type(part)) if f.metadata.get("inferred") and getattr(part, f.name) is None]
+    return [f.name for f in fields_of(part) if f.metadata.get("inferred") and getattr(part, f.name) is None]
 
 
 def _still_unknown(spec: ModelSpec) -> Iterator[Problem]:
     for path, part in walk_parts(spec):
         for name in _inferred(part):
-            doc = attrs.fields_dict(type(part))[name].metadata["doc"].replace(" (inferred unless given)", "")
+            doc = (
+                next(f for f in fields_of(part) if f.name == name)
+                .metadata["doc"]
+                .replace(" (inferred unless given)", "")
+            )
             yield Problem(f"{path}.{name}", f"{doc}: it does not follow from what is connected; give it", "missing")
 
 
@@ -150,7 +152,9 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
         yield from check("understand.encoder", spec.understand.encoder, [*vision, "backbone"], "under vision")
         part = spec.vision.get(spec.understand.encoder)
         if part is not None and part.kind != "encoder":
-            yield Problem("understand.encoder", f"'{spec.understand.encoder}' is an {part.kind}, not an encoder", "reference")
+            yield Problem(
+                "understand.encoder", f"'{spec.understand.encoder}' is an {part.kind}, not an encoder", "reference"
+            )
     for name in {each for each in steps if steps.count(each) > 1}:
         yield Problem("generate", f"two steps are called '{name}'; give each a name of its own", "reference")
     for step in spec.generate:
@@ -173,5 +177,3 @@ def _rows(ports: dict[str, Ports], table: SizeTable) -> Iterator[PortRow]:
         for direction, side in (("in", own.inputs), ("out", own.outputs)):
             for name, port in side.items():
                 yield PortRow(path, direction, name, port.axes, show_port(table, path, port), port.meaning)
-
-

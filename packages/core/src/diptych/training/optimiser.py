@@ -25,7 +25,9 @@ def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
             known = sorted({".".join(name.split(".")[:i]) for name in names for i in range(1, 5)})
             tops = ", ".join(sorted({name.split(".")[0] for name in names}))
             near = suggest(path, known)
-            problems.append(Problem(f"stages.{stage.name}.train", f"'{path}' holds no weights{near}; at the top: {tops}"))
+            problems.append(
+                Problem(f"stages.{stage.name}.train", f"'{path}' holds no weights{near}; at the top: {tops}")
+            )
     if problems:
         raise SpecError(problems, "recipe")
     for name, parameter in names.items():

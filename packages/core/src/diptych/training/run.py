@@ -13,7 +13,7 @@ from torch import Generator, nn
 from diptych.assemble import build
 from diptych.checkpoint.io import load
 from diptych.data.mixture import Mixture
-from diptych.errors import DiptychError, Problem, SpecError
+from diptych.errors import DiptychError, OutputError, Problem, SpecError
 from diptych.model import UnifiedModel
 from diptych.objectives.batch import Batch
 from diptych.spec.files import read_spec, spec_hash
@@ -25,7 +25,7 @@ from diptych.training.optimiser import MovingAverage, choose_trained, make_optim
 from diptych.training.state import Progress, read_optimiser, read_progress, read_weights, save_state
 
 
-class TrainingStopped(DiptychError):
+class TrainingStoppedError(DiptychError):
     """Training cannot go on; the last checkpoint is unharmed."""
 
 
@@ -54,20 +54,34 @@ def train(
 
     Raises:
         SpecError: for everything wrong with recipe or model.
-        TrainingStopped: if the loss is no longer a number.
+        TrainingStoppedError: if the loss is no longer a number.
     """
-    if not isinstance(recipe, Recipe):
-        recipe = read_spec(recipe, Recipe)
+    read = recipe if isinstance(recipe, Recipe) else read_spec(recipe, Recipe)
+    return _train(read, Path(out), model, device, quiet, stop_after)
+
+
+def _train(
+    recipe: Recipe,
+    out: Path,
+    model: UnifiedModel | ModelSpec | None,
+    device: str | torch.device,
+    quiet: bool,
+    stop_after: Callable[[Stage, int], bool] | None,
+) -> UnifiedModel:
     problems = [
-        Problem(f"stages.{stage.name}.mixture.{name}", f"no such source; under data: {', '.join(recipe.data) or 'none'}")
+        Problem(
+            f"stages.{stage.name}.mixture.{name}", f"no such source; under data: {', '.join(recipe.data) or 'none'}"
+        )
         for stage in recipe.stages
         for name in stage.mixture
         if name not in recipe.data
     ]
     if problems:
         raise SpecError(problems, "recipe")
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror}; choose another folder") from error
     model = _model(recipe, model, device)
     run = _Run(recipe, model, out, TrainingLog(out / "log.jsonl", quiet=quiet), stop_after)
     if run.go():
@@ -172,13 +186,13 @@ class _Run:
 
     def _check(self, stage: Stage, step: int, shown: Mapping[str, float]) -> None:
         if not shown:
-            raise TrainingStopped(
+            raise TrainingStoppedError(
                 f"stage '{stage.name}', step {step + 1}: none of its losses found anything to learn in this batch; "
                 "do the data sources of its mixture give what they need?"
             )
         bad = [name for name, value in shown.items() if not torch.isfinite(torch.tensor(value))]
         if bad:
-            raise TrainingStopped(
+            raise TrainingStoppedError(
                 f"stage '{stage.name}', step {step + 1}: {', '.join(bad)} is no longer a number; "
                 f"the last checkpoint is unharmed ({self.folder}). Lower `lr`, or raise `warmup`"
             )
@@ -192,5 +206,3 @@ def _model(recipe: Recipe, given: UnifiedModel | ModelSpec | None, device: Any) 
     if Path(recipe.model).is_dir():
         return load(recipe.model, device=device)
     return build(recipe.model, seed=recipe.seed, device=device, weights=True)
-
-
