@@ -16,6 +16,23 @@ def diptych_register_encoder() -> list[Component]:
 
 
 @hookimpl
+def diptych_register_autoencoder() -> list[Component]:
+    """Return the autoencoders (pixels <-> latents)."""
+    return [
+        Component(
+            "autoencoder-kl",
+            "diptych_encoders.autoencoder_kl:AutoencoderKl",
+            "variational autoencoder of Stable Diffusion and its kin",
+        ),
+        Component(
+            "autoencoder-tiny",
+            "diptych_encoders.autoencoder_tiny:AutoencoderTiny",
+            "small convolutional autoencoder without a posterior (TAESD)",
+        ),
+    ]
+
+
+@hookimpl
 def diptych_register_normaliser() -> list[Component]:
     """Return the normalisers (target <-> the units a head works in)."""
     return [
@@ -23,5 +40,10 @@ def diptych_register_normaliser() -> list[Component]:
             "channel-statistics",
             "diptych_encoders.channel_statistics:ChannelStatistics",
             "each channel to mean 0 and std 1, fitted on data",
+        ),
+        Component(
+            "principal-components",
+            "diptych_encoders.principal_components:PrincipalComponents",
+            "whitened principal components, the smallest ones dropped, fitted on data",
         ),
     ]

@@ -1,0 +1,189 @@
+"""What every registered part of this distribution promises, checked on a tiny spec of each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import torch
+from diptych.plugins import PluginSource, load_plugins
+from diptych.ports import Port
+from diptych.spec.part import PartSpec
+from diptych_encoders import plugin
+from diptych_encoders.autoencoder_kl import AutoencoderKl
+from diptych_encoders.autoencoder_tiny import AutoencoderTiny
+from diptych_encoders.channel_statistics import ChannelStatistics
+from diptych_encoders.clip import Clip
+from diptych_encoders.principal_components import PrincipalComponents
+from diptych_encoders.siglip import Siglip
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor, nn
+
+
+VIT: dict[str, Any] = {
+    "hidden_width": 16,
+    "depth": 2,
+    "heads": 2,
+    "image_size": 16,
+    "patch_size": 4,
+}
+KL: dict[str, Any] = {"image_size": 16, "channels": 3, "widths": (4, 8), "norm_groups": 2}
+TINY: dict[str, Any] = {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": (1, 1)}
+SPECS: dict[str, PartSpec] = {
+    "clip": Clip(**VIT),
+    "clip-kept-pooled-projected": Clip(**VIT, cls="keep", pool=2, project=6, layer=1),
+    "siglip": Siglip(**VIT),
+    "siglip-pooled-projected": Siglip(**VIT, pool=4, project=6, position_init="sin-cos"),
+    "autoencoder-kl": AutoencoderKl(**KL),
+    "autoencoder-kl-plain": AutoencoderKl(**KL, attention=False, quant_conv=False, shift_factor=1),
+    "autoencoder-tiny": AutoencoderTiny(**TINY, latent_noise=0.1),
+    "channel-statistics": ChannelStatistics(channels=5),
+    "principal-components": PrincipalComponents(kept=3, channels=5, whiten=0.5),
+}
+PAIRS = [pytest.param(spec, id=name) for name, spec in SPECS.items()]
+
+
+def source(count: int = 3, kind: str = "encoder", dtype: torch.dtype = torch.float32) -> Tensor:
+    own = Generator().manual_seed(0)
+    if kind == "normaliser":
+        return torch.randn(count, 4, 5, generator=own, dtype=dtype)
+    return torch.rand(count, 3, 16, 16, generator=own, dtype=dtype) * 2 - 1
+
+
+def build(spec: PartSpec) -> nn.Module:
+    """Build with the same weights every time, ready for use."""
+    torch.manual_seed(0)
+    module = spec.build()
+    if spec.kind == "normaliser":
+        module.fit([source(kind="normaliser")])
+    return module
+
+
+def apply(spec: PartSpec, module: Any, given: Tensor) -> Tensor:
+    return module.encode(given) if spec.kind == "autoencoder" else module(given)
+
+
+def shape_of(spec: PartSpec, port: Port, shared: dict[str, int]) -> list[int]:
+    """Put the spec's sizes into a port; names that it does not know come from `shared`."""
+
+    def size(name: str) -> int:
+        return int(name) if name.isdigit() else getattr(spec, name, shared.get(name))
+
+    sizes = []
+    for term in port.terms():
+        product = 1
+        for name in (term,) if isinstance(term, str) else term:
+            product *= size(name)
+        sizes.append(product)
+    return sizes
+
+
+def test_every_registered_part_is_here() -> None:
+    loaded = load_plugins([PluginSource("encoders", "diptych-encoders", "0", lambda: plugin)])
+    entries = list(loaded.registry.entries())
+    assert loaded.loaded[0].error is None
+    assert {entry.component.name for entry in entries} <= set(SPECS)
+    assert all(entry.component.summary for entry in entries)
+    for entry in entries:
+        assert isinstance(SPECS[entry.component.name], entry.load())
+        assert entry.load().kind == entry.kind
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_ports_are_the_real_shapes(spec: PartSpec) -> None:
+    ports, given = spec.ports(), source(kind=spec.kind)
+    shared = {"b": 3, "n": given.shape[1]}
+    (incoming,), (outgoing,) = ports.inputs.values(), ports.outputs.values()
+    assert list(given.shape) == shape_of(spec, incoming, shared)
+    assert list(apply(spec, build(spec), given).shape) == shape_of(spec, outgoing, shared)
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_a_sample_does_not_depend_on_its_batch(spec: PartSpec) -> None:
+    module, given = build(spec).double(), source(kind=spec.kind, dtype=torch.float64)
+    together = apply(spec, module, given)
+    alone = torch.cat([apply(spec, module, row[None]) for row in given])
+    assert together.dtype == torch.float64
+    torch.testing.assert_close(together, alone, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_builds_on_the_meta_device(spec: PartSpec) -> None:
+    with torch.device("meta"):
+        module = spec.build()
+        out = apply(spec, module, source(kind=spec.kind).to("meta"))
+    assert all(value.is_meta for value in module.state_dict().values())
+    assert out.is_meta
+    assert out.shape == apply(spec, build(spec), source(kind=spec.kind)).shape
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_gradients_reach_input_and_every_parameter(spec: PartSpec) -> None:
+    module: Any = build(spec)
+    given = source(kind=spec.kind).requires_grad_()
+    if spec.kind == "autoencoder":
+        losses = module.loss(given, Generator().manual_seed(0))
+        assert all(value.shape == (3,) for value in losses.values())
+        sum(losses.values()).sum().backward()
+    else:
+        apply(spec, module, given).square().sum().backward()
+    assert given.grad is not None
+    assert given.grad.isfinite().all()
+    assert given.grad.abs().sum() > 0
+    assert [name for name, p in module.named_parameters() if p.grad is None] == []
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_saved_weights_give_the_same_bits(spec: PartSpec, tmp_path: Path) -> None:
+    module = build(spec)
+    save_file(dict(module.state_dict()), tmp_path / "part.safetensors")
+    torch.manual_seed(1)
+    other = spec.build()
+    other.load_state_dict(load_file(tmp_path / "part.safetensors"))
+    given = source(kind=spec.kind)
+    assert torch.equal(apply(spec, module, given), apply(spec, other, given))
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_use_leaves_global_randomness_alone(spec: PartSpec) -> None:
+    module = build(spec)
+    before = torch.get_rng_state()
+    apply(spec, module, source(kind=spec.kind))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_runs_in_bfloat16(spec: PartSpec) -> None:
+    out = apply(spec, build(spec).bfloat16(), source(kind=spec.kind).bfloat16())
+    assert out.dtype == torch.bfloat16
+    assert out.isfinite().all()
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_every_field_has_a_sentence_and_evolves(spec: PartSpec) -> None:
+    for field in attrs.fields(type(spec)):
+        assert field.metadata.get("doc"), field.name
+    assert attrs.evolve(spec) == spec
+
+
+@pytest.mark.parametrize("spec", [Clip, Siglip, AutoencoderKl, AutoencoderTiny])
+def test_every_preset_is_a_valid_spec(spec: type[PartSpec]) -> None:
+    assert spec.presets()
+    for name in spec.presets():
+        assert spec.preset(name).ports().outputs
+
+
+def test_specs_import_no_torch() -> None:
+    code = (
+        "import sys\n"
+        "from diptych_encoders import autoencoder_kl, autoencoder_tiny, channel_statistics\n"
+        "from diptych_encoders import clip, plugin, principal_components, siglip\n"
+        "clip.Clip.preset('vit-b-32').preprocess()\n"
+        "print([m for m in ('torch', 'transformers', 'diffusers') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
