@@ -114,3 +114,20 @@ def diptych_register_decoder() -> list[Component]:
             "an MLP a token, token to patch of pixels",
         ),
     ]
+
+
+@hookimpl
+def diptych_register_objective() -> list[Component]:
+    """Name the objectives."""
+    return [
+        Component(
+            "contrastive",
+            "diptych_heads.objectives.specs:Contrastive",
+            "pictures and texts find each other in the batch (CLIP)",
+        ),
+        Component(
+            "contrastive-sigmoid",
+            "diptych_heads.objectives.specs:ContrastiveSigmoid",
+            "every picture-text pair judged on its own (SigLIP)",
+        ),
+    ]

@@ -71,7 +71,8 @@ class ConvPixelsDecoder(nn.Module):
 
     def _draw(self, features: Tensor) -> Tensor:
         """Map normalised features `b (h w) c` to pixels that may leave [-1, 1]."""
-        x = features.unflatten(1, (self.height, -1)).permute(0, 3, 1, 2)
+        x = features.to(self.stem.weight.dtype)
+        x = x.unflatten(1, (self.height, -1)).permute(0, 3, 1, 2)
         x = self.stem(x.contiguous(memory_format=torch.channels_last))
         for index, level in enumerate(self.levels):
             if index:

@@ -59,4 +59,6 @@ class PatchMlpDecoder(nn.Module):
         return self.pixel_loss(self._draw(features), pixels)
 
     def _draw(self, features: Tensor) -> Tensor:
-        return unpatchify(self.mlp(features), self.pixel_patch, self.height)
+        """Map normalised features `b (h w) c` to pixels that may leave [-1, 1]."""
+        dtype = self.mlp[-1].weight.dtype
+        return unpatchify(self.mlp(features.to(dtype)), self.pixel_patch, self.height)

@@ -1,0 +1,1 @@
+"""Objectives: training losses over a whole model."""

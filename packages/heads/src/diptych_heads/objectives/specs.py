@@ -1,0 +1,54 @@
+"""The specs of the objectives: `contrastive` and `contrastive-sigmoid`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from attrs import frozen, validators
+from diptych.spec.part import PartSpec, setting
+
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_ENCODER = "the encoder's name under vision"
+_WIDTH = "width of the space where pictures and texts meet"
+_POOLING = "how a picture's features become one vector"
+
+
+@frozen
+class Contrastive(PartSpec):
+    """Each picture finds its own text among the batch's, and each text its picture (CLIP)."""
+
+    kind: ClassVar[str] = "objective"
+    encoder: str = setting(_ENCODER)
+    width: int = setting(_WIDTH, default=256, check=validators.ge(1))
+    pooling: Literal["attention", "mean"] = setting(_POOLING, default="attention")
+
+    def build(self) -> nn.Module:
+        """Make the objective; its weights are sized by `prepare`."""
+        from diptych_heads.objectives.contrastive import ContrastiveObjective
+        from diptych_heads.objectives.contrastive_losses import softmax_loss
+
+        return ContrastiveObjective(
+            self.encoder, self.width, self.pooling, softmax_loss, scale=1 / 0.07, bias=None
+        )
+
+
+@frozen
+class ContrastiveSigmoid(PartSpec):
+    """Each pair of a picture and a text is told right or wrong on its own (SigLIP)."""
+
+    kind: ClassVar[str] = "objective"
+    encoder: str = setting(_ENCODER)
+    width: int = setting(_WIDTH, default=256, check=validators.ge(1))
+    pooling: Literal["attention", "mean"] = setting(_POOLING, default="attention")
+
+    def build(self) -> nn.Module:
+        """Make the objective; its weights are sized by `prepare`."""
+        from diptych_heads.objectives.contrastive import ContrastiveObjective
+        from diptych_heads.objectives.contrastive_losses import sigmoid_loss
+
+        return ContrastiveObjective(
+            self.encoder, self.width, self.pooling, sigmoid_loss, scale=10.0, bias=-10.0
+        )
