@@ -187,6 +187,14 @@ def rows(names: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
             yield {"code": code, "name": name, "tags": entry.get("tags", []), "group": group}
 
 
+def replace(name: str, content: bytes) -> None:
+    """Puts a vendored file in place at once, so that nobody reads half a sheet meanwhile."""
+    fresh = DATA / f"{name}.new"
+    fresh.write_bytes(content)
+    fresh.replace(DATA / name)
+    print(f"{name}: {len(content) / 1e6:.2f} MB")
+
+
 def main() -> None:
     """Renders every style and writes the sheets and the metadata."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -217,15 +225,15 @@ def main() -> None:
         for index, sprite in enumerate(sprites):
             y, x = divmod(index, COLUMNS)
             sheet[y * SIZE : (y + 1) * SIZE, x * SIZE : (x + 1) * SIZE] = sprite
-        path = DATA / f"sprites-{style}.webp"
-        Image.fromarray(sheet).save(path, lossless=True, quality=100, method=6)
-        print(f"{path.name}: {path.stat().st_size / 1e6:.2f} MB")
+        packed = io.BytesIO()
+        Image.fromarray(sheet).save(packed, "webp", lossless=True, quality=100, method=6)
+        replace(f"sprites-{style}.webp", packed.getvalue())
     keys = ("package", "version", "sha256", "licence", "holder")
     sources = {style: dict(zip(keys, package, strict=True)) for style, package in STYLES.items()}
     sources["names"] = dict(zip(keys, NAMES, strict=True))
     table = {"size": SIZE, "columns": COLUMNS, "sources": sources, "concepts": concepts}
     text = json.dumps(table, ensure_ascii=False, separators=(",", ":"))
-    (DATA / "sprites.json.gz").write_bytes(gzip.compress(text.encode(), 9, mtime=0))
+    replace("sprites.json.gz", gzip.compress(text.encode(), 9, mtime=0))
     print(f"{len(concepts)} concepts; {sum('noto-v1' in c['styles'] for c in concepts)} in noto-v1")
 
 

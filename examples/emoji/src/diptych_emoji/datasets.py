@@ -32,6 +32,7 @@ class EmojiScenes(PartSpec):
     layout: Literal["slots", "free"] = setting("jittered quadrants, or anywhere", default="slots")
     questions: int = setting("questions a sample", default=4, check=validators.ge(1))
     describe: float = setting("share of samples that also ask for a caption", default=0.3)
+    locate: float = setting("share of samples that also ask what is where", default=0.0)
     seed: int = setting("decides all samples", default=0)
 
     def build(self) -> SceneStream:

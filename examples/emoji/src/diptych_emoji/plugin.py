@@ -32,3 +32,13 @@ def diptych_register_metric() -> list[Component]:
         Component("emoji-reconstruction", "diptych_emoji.metrics:Reconstruction", "decoded true features under the judge"),
         Component("easy-vqa", "diptych_emoji.metrics:EasyVqaAnswers", "answers to the test questions of easy-vqa"),
     ]
+
+
+@hookimpl
+def diptych_register_spec() -> list[Component]:
+    """Return the files that have a name."""
+    return [
+        Component("emoji-pocket", "diptych_emoji:specs/pocket.yaml", "model spec of the pocket model"),
+        Component("emoji-pocket-recipe", "diptych_emoji:specs/pocket-recipe.yaml", "trains it from nothing"),
+        Component("emoji-suite", "diptych_emoji:specs/suite.yaml", "scores it"),
+    ]

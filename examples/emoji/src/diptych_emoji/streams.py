@@ -10,15 +10,28 @@ from attrs import frozen
 from diptych.data.sample import Sample, Turn
 from diptych_emoji.captions import caption
 from diptych_emoji.questions import questions
-from diptych_emoji.scenes import Scene, render, sample_scene
+from diptych_emoji.scenes import CANVAS, Scene, render, sample_scene
 
 
 if TYPE_CHECKING:
     from diptych_emoji.datasets import EmojiScenes
 
 DESCRIBE = "describe the picture"
+LOCATE = "what is where?"
 HEARD = "ok"
 TASKS = {"ask": 1, "paint": 2, "imagine": 3}
+
+
+def located(scene: Scene) -> str:
+    """List the things of a scene quadrant by quadrant: "above left red heart, below right taxi"."""
+    half = CANVAS / 2
+    placed = []
+    for each in scene.placements:
+        left, top, right, bottom = each.box
+        below, rightwards = (top + bottom) / 2 > half, (left + right) / 2 > half
+        words = f"{'below' if below else 'above'} {'right' if rightwards else 'left'} {each.label}"
+        placed.append((below, rightwards, words))
+    return ", ".join(words for _, _, words in sorted(placed))
 
 
 @frozen
@@ -50,7 +63,9 @@ class SceneStream:
 
     def _exchanges(self, scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
         asked = [(each.text, each.answer) for each in questions(scene, rng, self.spec.questions)]
-        if self.spec.task == "ask" and rng.random() < self.spec.describe:
-            place = int(rng.integers(len(asked) + 1))
-            asked.insert(place, (DESCRIBE, caption(scene, rng)))
+        if self.spec.task == "ask":
+            if rng.random() < self.spec.describe:
+                asked.insert(int(rng.integers(len(asked) + 1)), (DESCRIBE, caption(scene, rng)))
+            if rng.random() < self.spec.locate:
+                asked.insert(int(rng.integers(len(asked) + 1)), (LOCATE, located(scene)))
         return asked

@@ -31,8 +31,8 @@ class ChannelStatistics(PartSpec):
     def ports(self) -> Ports:
         """Say what flows in and out; the number of channels stays."""
         return Ports(
-            inputs={"target": Port("b n channels", "as the encoder gives it")},
-            outputs={"normalised": Port("b n channels", "mean 0, std 1")},
+            inputs={"target": Port("b (height width) channels", "as the encoder gives it")},
+            outputs={"normalised": Port("b (height width) channels", "mean 0, std 1")},
         )
 
     def build(self) -> ChannelNormaliser:

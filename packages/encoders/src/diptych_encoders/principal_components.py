@@ -46,8 +46,8 @@ class PrincipalComponents(PartSpec):
     def ports(self) -> Ports:
         """Say what flows in and out; the head works on fewer channels than the target has."""
         return Ports(
-            inputs={"target": Port("b n channels", "as the encoder gives it")},
-            outputs={"normalised": Port("b n kept", "mean 0, uncorrelated, mean variance 1")},
+            inputs={"target": Port("b (height width) channels", "as the encoder gives it")},
+            outputs={"normalised": Port("b (height width) kept", "mean 0, uncorrelated, mean variance 1")},
         )
 
     def build(self) -> PrincipalComponentNormaliser:

@@ -62,6 +62,12 @@ class VisionTransformer(PartSpec):
         default=None,
         check=maybe(whole()),
     )
+    unit_features: bool = setting(
+        "give every feature mean 0 and variance 1 over its channels, as the very last step", default=False
+    )
+    attention: Literal["sdpa", "eager"] = setting(
+        "how attention is computed; eager is quicker for bfloat16 on a CPU", default="sdpa"
+    )
     position_init: float | Literal["sin-cos"] = setting(
         "position table before training: std of a normal draw, or a 2-D sin-cos table",
         default=0.5,

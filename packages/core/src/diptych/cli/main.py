@@ -63,9 +63,14 @@ def diptych(ctx: click.Context, debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit code 0 when it worked, 2 for bad input, 1 for anything unforeseen."""
+    run(diptych, arguments)
+
+
+def run(command: click.Command, arguments: list[str] | None = None) -> None:
+    """Run a click command with Diptych's manners: errors that teach instead of tracebacks, and exit codes."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        diptych.main(args=arguments, prog_name="diptych", standalone_mode=False)
+        command.main(args=arguments, prog_name=command.name, standalone_mode=False)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:

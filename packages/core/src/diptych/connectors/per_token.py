@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def _ports() -> Ports:
+def _ports(tokens: str) -> Ports:
     return Ports(
-        inputs={"features": Port("b n in_width", "features of an encoder")},
-        outputs={"tokens": Port("b n out_width", "the same tokens in the backbone's width")},
+        inputs={"features": Port(f"b {tokens} in_width", "features of an encoder")},
+        outputs={"tokens": Port(f"b {tokens} out_width", "the same tokens in the backbone's width")},
     )
 
 
@@ -31,7 +31,7 @@ class LinearConnector(PartSpec):
 
     def ports(self) -> Ports:
         """Take features, give as many tokens."""
-        return _ports()
+        return _ports("n")
 
     def build(self) -> nn.Module:
         """Make the map: features [b n in_width] -> tokens [b n out_width]."""
@@ -43,23 +43,28 @@ class LinearConnector(PartSpec):
 
 @frozen
 class MlpConnector(PartSpec):
-    """Linear, GELU, Linear per token, as in LLaVA-1.5 (arXiv 2310.03744), after an optional LayerNorm."""
+    """Linear, GELU, Linear per token, as in LLaVA-1.5 (arXiv 2310.03744); positions on request."""
 
     kind: ClassVar[str] = "connector"
     hidden: int | None = setting("inner width; the backbone's unless given", default=None)
-    norm: bool = setting("normalise the features first", default=False)
+    positions: bool = setting("add a learned position to every token", default=False)
+    tokens: int | None = inferred("number of features")
     in_width: int | None = inferred("width of the features")
     out_width: int | None = inferred("width of the backbone")
 
     def ports(self) -> Ports:
         """Take features, give as many tokens."""
-        return _ports()
+        return _ports("tokens")
 
     def build(self) -> nn.Module:
         """Make the map: features [b n in_width] -> tokens [b n out_width]."""
         from torch import nn
 
-        assert self.in_width and self.out_width
+        assert self.in_width and self.out_width and self.tokens
         hidden = self.hidden or self.out_width
-        first = [nn.LayerNorm(self.in_width)] if self.norm else []
-        return nn.Sequential(*first, nn.Linear(self.in_width, hidden), nn.GELU(), nn.Linear(hidden, self.out_width))
+        layers = [nn.Linear(self.in_width, hidden), nn.GELU(), nn.Linear(hidden, self.out_width)]
+        if self.positions:
+            from diptych.connectors.learned_positions import LearnedPositions
+
+            layers.append(LearnedPositions(self.tokens, self.out_width))
+        return nn.Sequential(*layers)

@@ -12,6 +12,10 @@ from diptych.objectives.batch import Batch
 class ReconstructObjective(nn.Module):
     """Features of real pictures -> the decoder's own loss against their pixels."""
 
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
     def forward(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Compute the loss over the samples that have a picture: -> {"reconstruct": scalar}, or nothing.
 
@@ -23,7 +27,8 @@ class ReconstructObjective(nn.Module):
             raise RequestError("`reconstruct` trains `decode.decoder`, which this model has not; see `autoencode`")
         if not batch.pictured:
             return {}
-        features = batch.features(model.spec.step(model.spec.decode.of).target)
+        count = max(1, round(len(batch.pictures) * self.share))
+        features = batch.features(model.spec.step(model.spec.decode.of).target)[:count]
         side = getattr(model.spec.decode.decoder, "image_size")  # noqa: B009  # a part-specific field
-        pixels = signed_pixels(batch.pictures, (side, side)).to(features)
+        pixels = signed_pixels(batch.pictures[:count], (side, side)).to(features)
         return {"reconstruct": model.parts.decoder.loss(features, pixels, generator).mean()}

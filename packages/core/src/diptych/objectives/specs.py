@@ -45,12 +45,13 @@ class Reconstruct(PartSpec):
     """The decoder's loss on the features of real pictures."""
 
     kind: ClassVar[str] = "objective"
+    share: float = setting("part of each batch to decode, for decoders that cost more than all else", default=1.0)
 
     def build(self) -> nn.Module:
         """Make the objective."""
         from diptych.objectives.reconstruct import ReconstructObjective
 
-        return ReconstructObjective()
+        return ReconstructObjective(self.share)
 
 
 @frozen

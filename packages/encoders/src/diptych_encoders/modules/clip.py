@@ -42,6 +42,7 @@ def build_clip(spec: Clip) -> VisionFeatures:
         keep_extra=spec.cls == "keep",
         pool=spec.pool,
         project=spec.project,
+        unit_features=spec.unit_features,
     )
 
 

@@ -26,6 +26,7 @@ class VisionFeatures(nn.Module):
         keep_extra: bool = False,
         pool: int = 1,
         project: int | None = None,
+        unit_features: bool = False,
     ) -> None:
         """Put the steps together.
 
@@ -37,13 +38,15 @@ class VisionFeatures(nn.Module):
             extra_tokens: tokens before the grid.
             keep_extra: whether these stay, before the grid.
             pool: the grid is averaged over pool x pool squares.
-            project: width of a last linear map without bias, or None for no such map.
+            project: width of a linear map without bias, or None for no such map.
+            unit_features: give each feature mean 0 and variance 1 over its channels (layer norm without weights).
         """
         super().__init__()
         self.transformer = transformer
         self.projection = nn.Linear(width, project, bias=False) if project else None
         if self.projection is not None:
             nn.init.normal_(self.projection.weight, std=width**-0.5)
+        self.unit_norm = nn.LayerNorm(project or width, elementwise_affine=False) if unit_features else None
         self.grid, self.pool = grid, pool
         self.extra_tokens, self.keep_extra = extra_tokens, keep_extra
 
@@ -67,7 +70,9 @@ class VisionFeatures(nn.Module):
                 squares, "b (h i) (w j) d -> b (h w) d", "mean", i=self.pool, j=self.pool
             )
         features = torch.cat([extra, patches], dim=1) if self.keep_extra else patches
-        return features if self.projection is None else self.projection(features)
+        if self.projection is not None:
+            features = self.projection(features)
+        return features if self.unit_norm is None else self.unit_norm(features)
 
     def states(self, pixels: Tensor) -> Tensor:
         """Return the states of the chosen layer `[b n d]`, extra tokens first, not pooled or projected."""

@@ -35,6 +35,7 @@ def build_siglip(spec: Siglip) -> VisionFeatures:
         grid=spec.patch_grid,
         pool=spec.pool,
         project=spec.project,
+        unit_features=spec.unit_features,
     )
 
 

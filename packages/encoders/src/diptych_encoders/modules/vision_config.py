@@ -28,7 +28,7 @@ def config_values(spec: VisionTransformer) -> dict[str, Any]:
     values = {theirs: getattr(spec, ours) for ours, theirs in _WORDS.items()}
     values["intermediate_size"] = spec.inner_width
     values["hidden_act"] = _ACTIVATIONS[spec.activation]
-    return {**values, "attn_implementation": "sdpa"}
+    return {**values, "attn_implementation": spec.attention}
 
 
 def sizes_of(config: PreTrainedConfig) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from diptych_heads.objectives.contrastive_losses import matches
-from diptych_heads.objectives.pooling import AttentionPooling, MeanPooling
+from diptych_heads.objectives.pooling import AttentionPooling, MeanPooling, feature_sizes
 
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class ContrastiveObjective(nn.Module):
         self,
         encoder: str,
         width: int,
-        pooling: Literal["attention", "mean"],
+        pooling: Literal["attention", "mean", "flatten"],
         loss: Callable[[Tensor, Tensor], Tensor],
         *,
         scale: float,
@@ -51,12 +51,14 @@ class ContrastiveObjective(nn.Module):
     def prepare(self, model: UnifiedModel) -> None:
         """Make pooling and projections in the widths of a model's encoder and backbone."""
         part = model.spec.vision[self.encoder]
-        last = part.ports().outputs["features"].terms()[-1]
-        channels = int(last) if str(last).isdigit() else getattr(part, str(last))
+        tokens, channels = feature_sizes(part)
         states = model.spec.backbone.width  # type: ignore[attr-defined]
-        make = AttentionPooling if self.pooling == "attention" else MeanPooling
-        self.pool = make(channels)
-        self.project_picture = nn.Linear(channels, self.width, bias=False)
+        if self.pooling == "flatten":
+            self.pool: nn.Module = nn.Flatten(1)
+        else:
+            self.pool = {"attention": AttentionPooling, "mean": MeanPooling}[self.pooling](channels)
+        pooled = tokens * channels if self.pooling == "flatten" else channels
+        self.project_picture = nn.Linear(pooled, self.width, bias=False)
         self.project_text = nn.Linear(states, self.width, bias=False)
 
     def pictures(self, features: Tensor) -> Tensor:

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from diptych_heads.networks.attention import attend
+
+
+if TYPE_CHECKING:
+    from diptych.spec.part import PartSpec
+
+
+def feature_sizes(part: PartSpec) -> tuple[int, int]:
+    """Return how many features an encoder gives, and how wide they are, from its spec's port."""
+    _, *terms = part.ports().outputs["features"].terms()
+    names = [(term,) if isinstance(term, str) else term for term in terms]
+    tokens, channels = (
+        math.prod(int(name) if name.isdigit() else getattr(part, name) for name in group) for group in names
+    )
+    return tokens, channels
 
 
 class MeanPooling(nn.Module):

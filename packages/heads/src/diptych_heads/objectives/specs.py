@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _ENCODER = "the encoder's name under vision"
 _WIDTH = "width of the space where pictures and texts meet"
-_POOLING = "how a picture's features become one vector"
+_POOLING = "how features become one vector: a learned query, their mean, or all of them side by side"
 
 
 @frozen
@@ -23,7 +23,7 @@ class Contrastive(PartSpec):
     kind: ClassVar[str] = "objective"
     encoder: str = setting(_ENCODER)
     width: int = setting(_WIDTH, default=256, check=validators.ge(1))
-    pooling: Literal["attention", "mean"] = setting(_POOLING, default="attention")
+    pooling: Literal["attention", "mean", "flatten"] = setting(_POOLING, default="attention")
 
     def build(self) -> nn.Module:
         """Make the objective; its weights are sized by `prepare`."""
@@ -42,7 +42,7 @@ class ContrastiveSigmoid(PartSpec):
     kind: ClassVar[str] = "objective"
     encoder: str = setting(_ENCODER)
     width: int = setting(_WIDTH, default=256, check=validators.ge(1))
-    pooling: Literal["attention", "mean"] = setting(_POOLING, default="attention")
+    pooling: Literal["attention", "mean", "flatten"] = setting(_POOLING, default="attention")
 
     def build(self) -> nn.Module:
         """Make the objective; its weights are sized by `prepare`."""

@@ -1,0 +1,84 @@
+"""What the demo shows: pictures with questions, and prompts with pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+from PIL import Image
+
+from diptych.model import UnifiedModel
+from diptych.pictures import contact_sheet, save_png
+from diptych.spec.files import spec_hash
+from diptych_emoji.judge import Verdict, judge
+from diptych_emoji.prompts import prompts
+from diptych_emoji.questions import questions
+from diptych_emoji.scenes import render, sample_scene
+from diptych_emoji.scoring.answers import answer_all
+
+
+@frozen(eq=False)
+class Answered:
+    """A question about a picture, the model's answer and the truth."""
+
+    picture: NDArray[np.uint8]
+    scene: int
+    question: str
+    answer: str
+    truth: str
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is the truth."""
+        return self.answer == self.truth
+
+    def line(self) -> str:
+        """Write it as a line of text."""
+        verdict = "" if self.right else f"   (truth: {self.truth})"
+        return f"  scene {self.scene}: {self.question}  {self.answer}{verdict}"
+
+
+@frozen(eq=False)
+class Painted:
+    """A prompt, the picture painted from it, and the judge's word."""
+
+    prompt: str
+    tag: str
+    picture: Image.Image
+    verdict: Verdict
+
+    def line(self) -> str:
+        """Write it as a line of text."""
+        return f"  {'ok ' if self.verdict.correct else '-- '} {self.prompt}  {self.verdict.reason}"
+
+
+def answer_some(model: UnifiedModel, seed: int, scenes: int = 8, each: int = 4) -> list[Answered]:
+    """Ask questions about scenes that hold a pair or colour never seen in training."""
+    rng = np.random.default_rng((seed, 5))
+    asked = []
+    for index in range(scenes):
+        scene = sample_scene(rng, "held-out")
+        asked += [(render(scene), index, question) for question in questions(scene, rng, each)]
+    answers = answer_all(model, [(picture, question.text) for picture, _, question in asked])
+    return [
+        Answered(picture, index, question.text, answer, question.answer)
+        for (picture, index, question), answer in zip(asked, answers, strict=True)
+    ]
+
+
+def paint_some(model: UnifiedModel, seed: int, out: Path, per_tag: int = 3) -> list[Painted]:
+    """Paint the first prompts of each category, seen contents and unseen ones, and write them as PNGs."""
+    records = [*prompts("seen", per_tag, seed), *prompts("unseen", per_tag, seed)]
+    wanted = [record["prompt"] for record in records]
+    pictures = model.generate(wanted, seed=seed)
+    mark = spec_hash(model.spec)
+    for index, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
+        save_png(picture, out / f"{index:02d}.png", {"prompt": prompt, "seed": str(seed), "spec": mark}, scale=4)
+    save_png(contact_sheet(pictures, wanted, 1), out / "sheet.png", {"spec": mark})
+    verdicts = judge([np.asarray(picture) for picture in pictures], records)
+    return [
+        Painted(record["prompt"], record["tag"], picture, verdict)
+        for record, picture, verdict in zip(records, pictures, verdicts, strict=True)
+    ]
