@@ -56,7 +56,7 @@ def compile_kernel(
     constexprs = {kernel.arg_names[i] for i in kernel.constexprs}
     for index, name in enumerate(kernel.arg_names):
         value: object = pointers.get(name, numbers.get(name))
-        if name in constexprs or value in ("none", 1) and not isinstance(value, float):
+        if name in constexprs or (value in ("none", 1) and not isinstance(value, float)):
             signature[name] = "constexpr"
             constants[name] = None if value == "none" else value
         elif name in pointers:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -25,12 +25,13 @@ from kernel_tests.devices import INTERPRETED
 if not INTERPRETED:
     collect_ignore = ["test_interpreter_checks.py", "test_kernels_large_offsets.py"]
 
-for _name, _examples in (("ci", 40), ("gpu", 300), ("nightly", 1000)):
+for _name, _examples in (("ci", 40), ("mutation", 40), ("gpu", 300), ("nightly", 1000)):
     settings.register_profile(
         _name,
         max_examples=_examples,
         deadline=None,
-        derandomize=_name == "ci",
+        derandomize=_name in ("ci", "mutation"),
+        phases=[p for p in Phase if _name != "mutation" or p is Phase.generate],
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )

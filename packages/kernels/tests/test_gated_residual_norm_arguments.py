@@ -33,7 +33,9 @@ GOOD: dict[str, Any] = {"x": X, "y": X, "weight": torch.ones(4)}
         ({"implementation": "fast"}, ValueError, ["'fast'", "reference, compile, triton"]),
     ],
 )
-def test_says_what_is_wrong(change: dict[str, Any], error: type[Exception], words: list[str]) -> None:
+def test_says_what_is_wrong(
+    change: dict[str, Any], error: type[Exception], words: list[str]
+) -> None:
     with pytest.raises(error) as raised:
         diptych_kernels.gated_residual_norm(**(GOOD | change))
     for word in words:

@@ -9,9 +9,10 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from torch import Tensor
+
 from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
 from kernel_tests.gated_residual_norm_cases import Case, cases
-from torch import Tensor
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 fewer = settings(max_examples=max(10, settings().max_examples // 4))
@@ -38,9 +39,7 @@ def test_rows_do_not_know_their_neighbours(implementation: str, case: Case, seed
     order = torch.randperm(case.x.shape[1], generator=torch.Generator().manual_seed(seed))
     order = order.to(DEVICE)
     shuffled = replace(case, x=case.x[:, order], y=case.y[:, order])
-    for one, other in zip(
-        case.run(implementation), shuffled.run(implementation), strict=True
-    ):
+    for one, other in zip(case.run(implementation), shuffled.run(implementation), strict=True):
         assert torch.equal(one[:, order], other)
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from hypothesis import given
+
 from kernel_tests.devices import IMPLEMENTATIONS, needs_triton
 from kernel_tests.gated_residual_norm_cases import Case, cases
 from kernel_tests.gated_residual_norm_oracle import judge_backward, judge_forward

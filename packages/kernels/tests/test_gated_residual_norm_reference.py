@@ -58,9 +58,7 @@ def test_more_or_fewer_middle_axes_are_tokens_of_the_same_sample() -> None:
     x, y = torch.randn(2, 3, 5, 4), torch.randn(2, 3, 5, 4)
     weight, gate = torch.randn(4), torch.randn(2, 4)
     h, z = diptych_kernels.gated_residual_norm(x, y, weight, gate=gate)
-    flat = diptych_kernels.gated_residual_norm(
-        x.flatten(1, 2), y.flatten(1, 2), weight, gate=gate
-    )
+    flat = diptych_kernels.gated_residual_norm(x.flatten(1, 2), y.flatten(1, 2), weight, gate=gate)
     assert torch.equal(h.flatten(1, 2), flat[0]) and torch.equal(z.flatten(1, 2), flat[1])
     h, _ = diptych_kernels.gated_residual_norm(x[:, 0, 0], y[:, 0, 0], weight, gate=gate)
     assert torch.equal(h, flat[0][:, 0])

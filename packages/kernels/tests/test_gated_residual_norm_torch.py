@@ -4,11 +4,11 @@ import itertools
 
 import pytest
 import torch
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 import diptych_kernels
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 
 FLAGS = list(itertools.product([False, True], repeat=3))
 
@@ -129,7 +129,7 @@ def test_a_graph_can_be_used_twice(implementation: str, flags: tuple[bool, ...])
 @needs_triton
 def test_a_second_derivative_is_refused_not_wrong() -> None:
     inputs = _inputs()
-    with pytest.raises(RuntimeError, match="no second derivative.*implementation='reference'"):
+    with pytest.raises(RuntimeError, match=r"no second derivative.*implementation='reference'"):
         _gradients(_loss(inputs, "triton"), inputs, create_graph=True)
 
 

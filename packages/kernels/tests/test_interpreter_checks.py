@@ -8,8 +8,9 @@ pytest.importorskip("triton")
 
 import triton
 import triton.language as tl
-from interpreter_checks.bfloat16 import rounded, widened
 from triton.runtime.errors import InterpreterError
+
+from interpreter_checks.bfloat16 import rounded, widened
 
 
 @triton.jit

@@ -9,13 +9,14 @@ from torch import Tensor
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 
-def floating_tensor(operation: str, argument: str, value: object) -> None:
-    """Raises ``TypeError`` unless ``value`` is a tensor of a dtype that the operations take."""
+def floating_tensor(operation: str, argument: str, value: object) -> Tensor:
+    """Returns ``value``; ``TypeError`` unless it is a tensor of a dtype that is supported."""
     if not isinstance(value, Tensor):
         raise TypeError(f"{operation}: {argument} must be a tensor, got {type(value).__name__}")
     if value.dtype not in DTYPES:
         names = ", ".join(str(dtype).removeprefix("torch.") for dtype in DTYPES)
         raise TypeError(f"{operation}: {argument} must be one of {names}, got {value.dtype}")
+    return value
 
 
 def same_device(operation: str, argument: str, value: Tensor, like: str, device: object) -> None:

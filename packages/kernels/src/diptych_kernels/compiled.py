@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 
-def compiled(reference: FunctionType) -> Callable[..., Any]:
+def compiled(reference: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a reference once for each pattern of absent arguments, dtypes and gradients.
 
     One compiled function for all patterns would reach torch's limit of recompilations (8), which
@@ -22,6 +22,7 @@ def compiled(reference: FunctionType) -> Callable[..., Any]:
         A function of the same arguments, by position. Within an outer ``torch.compile`` it is
         the reference itself.
     """
+    function = cast(FunctionType, reference)
     by_pattern: dict[tuple[object, ...], Callable[..., Any]] = {}
 
     def run(*arguments: Any) -> Any:
@@ -30,11 +31,11 @@ def compiled(reference: FunctionType) -> Callable[..., Any]:
         pattern = tuple(map(_pattern, arguments)), torch.is_grad_enabled()
         if pattern not in by_pattern:
             copy = FunctionType(
-                reference.__code__.replace(),
-                reference.__globals__,
-                reference.__name__,
-                reference.__defaults__,
-                reference.__closure__,
+                function.__code__.replace(),
+                function.__globals__,
+                function.__name__,
+                function.__defaults__,
+                function.__closure__,
             )
             by_pattern[pattern] = torch.compile(copy, fullgraph=True, dynamic=True)
         return by_pattern[pattern](*arguments)

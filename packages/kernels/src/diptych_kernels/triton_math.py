@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
 """Functions for Triton kernels that triton lacks, or has only for one vendor's device."""
 
 import triton

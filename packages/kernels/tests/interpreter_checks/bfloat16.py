@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import triton.language as tl
-from interpreter_checks.patching import replaced
 from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
+
+from interpreter_checks.patching import replaced
 
 
 def widened(patterns: np.ndarray) -> np.ndarray:

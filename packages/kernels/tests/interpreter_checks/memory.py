@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from interpreter_checks.patching import replaced
 from torch import Tensor
 from triton.runtime.interpreter import GridExecutor, InterpreterBuilder, TensorHandle
+
+from interpreter_checks.patching import replaced
 
 
 class MemoryCheck(AssertionError):

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from interpreter_checks.patching import replaced
 from triton.runtime.interpreter import InterpreterBuilder
+
+from interpreter_checks.patching import replaced
 
 
 @contextmanager

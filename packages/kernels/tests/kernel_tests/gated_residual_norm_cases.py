@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields, replace
 
 import torch
 from hypothesis import strategies as st
-from kernel_tests.devices import DEVICE
-from kernel_tests.layouts import LAYOUTS, laid_out
 from torch import Tensor
 
 import diptych_kernels
+from kernel_tests.devices import DEVICE
+from kernel_tests.layouts import LAYOUTS, laid_out
 
 WIDTHS = (*range(0, 13), 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 255, 257)
 SCALES = (1e-4, 1.0, 30.0)

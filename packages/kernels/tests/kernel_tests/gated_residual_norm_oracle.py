@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import torch
+from torch import Tensor
+
 from kernel_tests.gated_residual_norm_cases import Case
 from kernel_tests.tolerance import assert_close
-from torch import Tensor
 
 Exact = dict[str, tuple[Tensor, Tensor]]
 
@@ -20,9 +21,7 @@ def judge_forward(case: Case, h: Tensor, z: Tensor) -> None:
     assert_close("h", h, exact_h, exact.x.abs() + branch.abs(), width)
 
     # The reference with nothing to add computes z from a given h.
-    alone = replace(
-        exact, x=h.double(), y=torch.zeros_like(exact.y), branch_weight=None, gate=None
-    )
+    alone = replace(exact, x=h.double(), y=torch.zeros_like(exact.y), branch_weight=None, gate=None)
     unscaled = replace(alone, scale=None).run("reference")[1].abs()
     widest = 1 if exact.scale is None else 1 + exact.scale.abs().unsqueeze(1)
     assert_close("z", z, alone.run("reference")[1], unscaled * widest, width)

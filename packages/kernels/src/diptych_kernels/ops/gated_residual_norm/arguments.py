@@ -33,7 +33,7 @@ def check(
     for argument, value, axes, expected in expectations:
         if value is None and argument in ("branch_weight", "gate", "scale"):
             continue
-        checks.floating_tensor(NAME, argument, value)
+        value = checks.floating_tensor(NAME, argument, value)
         checks.shape(NAME, argument, value, axes, expected, like)
         checks.same_device(NAME, argument, value, "x", x.device)
     checks.epsilon(NAME, eps)

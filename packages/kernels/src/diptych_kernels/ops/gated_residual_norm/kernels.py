@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-def,untyped-decorator"
 """Triton kernels of ``gated_residual_norm``: a row of ``d`` stays in registers throughout.
 
 An argument in capitals is a pointer; one that is None is compiled out, and with it its branch.
@@ -37,8 +38,8 @@ def forward_kernel(
         branch = tanh(gate.to(tl.float32)) * branch
     x = tl.load(X + b * x_b + n * x_n + d * x_d, mask=live, other=0.0).to(tl.float32)
     h = (x + branch).to(H.dtype.element_ty)
-    out = row.to(tl.int64) * width + column
-    tl.store(H + out, h, mask=live)
+    out = row.to(tl.int64) * width
+    tl.store(H + out + column, h, mask=live)
 
     # The norm sees h as stored, so that z can be recomputed from h alone.
     z = h.to(tl.float32)
@@ -47,7 +48,7 @@ def forward_kernel(
     if SCALE is not None:
         scale = tl.load(SCALE + b * scale_b + d * scale_d, mask=live, other=0.0)
         z = z * (1.0 + scale.to(tl.float32))
-    tl.store(Z + out, z.to(Z.dtype.element_ty), mask=live)
+    tl.store(Z + out + column, z.to(Z.dtype.element_ty), mask=live)
 
 
 @triton.jit
@@ -96,12 +97,13 @@ def backward_kernel(
         row = group * rows_in_group + start + i
         b = (row // tokens).to(tl.int64)
         n = (row % tokens).to(tl.int64)
-        out = row.to(tl.int64) * width + column
+        out = row.to(tl.int64) * width
 
-        grad = tl.zeros([BLOCK], dtype=tl.float32)
+        # Loaded early, to be on its way during the sums; widened late, to need few registers.
         if GRAD_H is not None:
             at = GRAD_H + b * grad_h_b + n * grad_h_n + d * grad_h_d
-            grad = tl.load(at, mask=live, other=0.0).to(tl.float32)
+            grad_h = tl.load(at, mask=live, other=0.0)
+        grad = tl.zeros([BLOCK], dtype=tl.float32)
         if GRAD_Z is not None:
             h = tl.load(H + b * h_b + n * h_n + d * h_d, mask=live, other=0.0).to(tl.float32)
             at = GRAD_Z + b * grad_z_b + n * grad_z_n + d * grad_z_d
@@ -111,9 +113,11 @@ def backward_kernel(
             unit = h * rstd
             grad_unit = grad_z * weight
             mean = rstd * tl.sum(grad_unit * h, axis=0) / width
-            grad += rstd * (grad_unit - unit * mean)
+            grad = rstd * (grad_unit - unit * mean)
             norm_sum += grad_z * unit
-        tl.store(GRAD_X + out, grad.to(GRAD_X.dtype.element_ty), mask=live)
+        if GRAD_H is not None:
+            grad += grad_h.to(tl.float32)
+        tl.store(GRAD_X + out + column, grad.to(GRAD_X.dtype.element_ty), mask=live)
 
         if BRANCH_WEIGHT is not None:
             y = tl.load(Y + b * y_b + n * y_n + d * y_d, mask=live, other=0.0).to(tl.float32)
@@ -123,14 +127,14 @@ def backward_kernel(
             grad_unit = grad * factor
             mean = rstd * tl.sum(grad_unit * y, axis=0) / width
             grad_y = rstd * (grad_unit - unit * mean)
-            tl.store(GRAD_Y + out, grad_y.to(GRAD_Y.dtype.element_ty), mask=live)
+            tl.store(GRAD_Y + out + column, grad_y.to(GRAD_Y.dtype.element_ty), mask=live)
         elif GATE is not None:
             y = tl.load(Y + b * y_b + n * y_n + d * y_d, mask=live, other=0.0).to(tl.float32)
             branch_sum += grad * y
-            tl.store(GRAD_Y + out, (grad * factor).to(GRAD_Y.dtype.element_ty), mask=live)
+            tl.store(GRAD_Y + out + column, (grad * factor).to(GRAD_Y.dtype.element_ty), mask=live)
 
-    sums = program.to(tl.int64) * width + column
+    sums = program.to(tl.int64) * width
     if GRAD_Z is not None:
-        tl.store(NORM_SUMS + sums, norm_sum, mask=in_row)
+        tl.store(NORM_SUMS + sums + column, norm_sum, mask=in_row)
     if BRANCH_SUMS is not None:
-        tl.store(BRANCH_SUMS + sums, branch_sum, mask=in_row)
+        tl.store(BRANCH_SUMS + sums + column, branch_sum, mask=in_row)

@@ -19,6 +19,7 @@ from diptych_kernels.situation import (
     triton_cannot_run,
 )
 
+
 def gated_residual_norm(
     x: Tensor,
     y: Tensor,

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-untyped-call,untyped-decorator"
 """The Triton implementation: its registration with torch, its autograd, its function.
 
 The launchers are registered as functional ops with fakes, so that ``torch.compile`` and

@@ -1,0 +1,98 @@
+"""Plants faults, one at a time, and prints which test finds each.
+
+    python scripts/mutation_check.py [words of a fault's name] [--write reports/mutations.md]
+
+Each fault is planted in a copy of the source; the working tree is not touched. Exits 1 if the
+tests fail without a fault, or if a fault survives.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from faults import GATED_RESIDUAL_NORM, Fault
+
+PACKAGE = Path(__file__).resolve().parents[1]
+TESTS = (
+    "test_gated_residual_norm_properties.py",
+    "test_kernels_large_offsets.py",
+)
+
+
+def main() -> int:
+    """Runs the check and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("only", nargs="*", help="plant only faults whose names contain these")
+    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    options = parser.parse_args()
+    faults = [f for f in GATED_RESIDUAL_NORM if all(word in f.name for word in options.only)]
+
+    if (why := failing_test(None)) is not None:
+        print(f"the tests fail without a fault: {why}", file=sys.stderr)
+        return 1
+    lines = ["| fault | | found by |", "|---|---|---|"]
+    print("\n".join(lines), flush=True)
+    survivors = 0
+    for fault in faults:
+        found = failing_test(fault)
+        survivors += found is None
+        lines.append(f"| {fault.name} | {'killed' if found else 'SURVIVED'} | {found or ''} |")
+        print(lines[-1], flush=True)
+    print(f"\n{len(faults) - survivors} of {len(faults)} faults killed")
+    if options.write is not None:
+        options.write.write_text("\n".join(lines) + "\n")
+    return 1 if survivors or not faults else 0
+
+
+def failing_test(fault: Fault | None) -> str | None:
+    """The first test that fails with this fault planted and what it said, or None."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "src"
+        shutil.copytree(PACKAGE / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+        if fault is not None:
+            plant(fault, source / "diptych_kernels" / fault.file)
+        result = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "--tb=short", "-p", "no:cacheprovider",
+             "--show-capture=no", *(str(PACKAGE / "tests" / name) for name in TESTS)],
+            cwd=PACKAGE,
+            env=os.environ | {"PYTHONPATH": str(source), "HYPOTHESIS_PROFILE": "mutation"},
+            capture_output=True,
+            text=True,
+        )  # fmt: skip
+    if result.returncode == 0:
+        return None
+    if result.returncode != 1:
+        return f"pytest exit code {result.returncode}: {result.stdout[-300:]}{result.stderr[-300:]}"
+    test = re.search(r"^FAILED \S+::(\w+)", result.stdout, re.MULTILINE)
+    said = re.findall(
+        r"^E +(?:\S*Error: |.*MemoryCheck\('?|.*AssertionError\('?)(.+)",
+        result.stdout,
+        re.MULTILINE,
+    )
+    return f"{test[1] if test else 'a test'}: {brief(said[-1]) if said else 'failed'}"
+
+
+def plant(fault: Fault, file: Path) -> None:
+    """Replaces the text; it must be there exactly once."""
+    text = file.read_text()
+    if text.count(fault.old) != 1:
+        raise SystemExit(
+            f"fault {fault.name!r}: its text occurs {text.count(fault.old)} times in {fault.file}, "
+            f"not once; adapt scripts/faults.py to the source:\n{fault.old}"
+        )
+    file.write_text(text.replace(fault.old, fault.new))
+
+
+def brief(message: str) -> str:
+    """The message without numbers that change, in one short cell."""
+    message = re.split(r"[\\\n|(]", message)[0].strip().strip("'\"")
+    return message if len(message) <= 90 else message[:87] + "..."
+
+
+if __name__ == "__main__":
+    sys.exit(main())
