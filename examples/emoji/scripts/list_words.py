@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from diptych_emoji.captions import caption
-from diptych_emoji.easy_vqa_stream import rows
+from diptych_emoji.easy_vqa import SPLITS, easy_questions
 from diptych_emoji.prompts import prompts
 from diptych_emoji.questions import questions
 from diptych_emoji.scenes import sample_scene
@@ -25,8 +25,8 @@ def main() -> None:
             texts.append(caption(scene, rng, wordings))
             for each in questions(scene, rng, 4, wordings):
                 texts += [each.text, each.answer]
-    for split in ("train", "test"):
-        texts += [text for row in rows(split) for exchange in row.exchanges for text in exchange]
+    for split in SPLITS:
+        texts += [text for each in easy_questions(split) for text in (each.text, each.answer)]
     words = sorted({word for text in texts for word in re.findall(r"[a-z]+", text.lower())})
     path = Path(__file__).parent.parent / "src/diptych_emoji/data/words.txt"
     path.write_text("\n".join(words) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The images and questions of easy-vqa as samples."""
+"""The pictures and questions of easy-VQA as samples."""
 
 from __future__ import annotations
 
@@ -7,59 +7,45 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-import easy_vqa
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
-from PIL import Image
 
 from diptych.data.sample import Sample
+from diptych_emoji.easy_vqa import EasyQuestion, EasySplit, easy_images, easy_questions
 
 
 if TYPE_CHECKING:
     from diptych_emoji.datasets import EasyVqa
 
 
-@frozen
-class Row:
-    """One image and all of its questions."""
-
-    path: str
-    exchanges: tuple[tuple[str, str], ...]
-
-
 @cache
-def rows(split: str) -> Sequence[Row]:
-    """Read the package's index: one row an image of the "train" or "test" split."""
-    train = split == "train"
-    asked, answers, ids = easy_vqa.get_train_questions() if train else easy_vqa.get_test_questions()
-    paths = easy_vqa.get_train_image_paths() if train else easy_vqa.get_test_image_paths()
-    by_image: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for question, answer, image in zip(asked, answers, ids, strict=True):
-        by_image[image].append((question, answer))
-    return [Row(paths[image], tuple(by_image[image])) for image in sorted(by_image)]
-
-
-@cache
-def pixels(path: str) -> NDArray[np.uint8]:
-    """Read one image: -> uint8 [64 64 3]."""
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
+def questions_by_picture(split: EasySplit) -> Sequence[Sequence[EasyQuestion]]:
+    """Return the questions of each picture of a split."""
+    found: dict[int, list[EasyQuestion]] = defaultdict(list)
+    for question in easy_questions(split):
+        found[question.image].append(question)
+    return [found[image] for image in range(len(found))]
 
 
 @frozen
 class EasyVqaStream:
-    """Samples by image; each asks some of the image's questions."""
+    """Samples by picture; each asks some of the picture's questions."""
 
     spec: EasyVqa
+    _pictures: NDArray[np.uint8] = field(init=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Read the pictures: uint8 [b 64 64 3]."""
+        object.__setattr__(self, "_pictures", easy_images(self.spec.split))
 
     def __len__(self) -> int:
-        """Count images."""
-        return len(rows(self.spec.split))
+        """Count pictures."""
+        return len(self._pictures)
 
     def sample(self, index: int) -> Sample:
-        """Return the sample of image `index`."""
-        row = rows(self.spec.split)[index]
+        """Return the sample of picture `index`."""
+        asked = questions_by_picture(self.spec.split)[index]
         rng = np.random.default_rng((self.spec.seed, index))
-        chosen = rng.permutation(len(row.exchanges))[: self.spec.questions]
-        return Sample.ask(pixels(row.path), *(row.exchanges[i] for i in chosen))
+        chosen = [asked[i] for i in rng.permutation(len(asked))[: self.spec.questions]]
+        return Sample.ask(self._pictures[index], *((each.text, each.answer) for each in chosen))

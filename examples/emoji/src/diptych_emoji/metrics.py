@@ -23,7 +23,9 @@ class Questions(PartSpec):
 
     kind: ClassVar[str] = "metric"
     count: int = setting("scenes", default=300, check=_COUNT)
-    split: Literal["train", "held-out", "any"] = setting("contents of the scenes", default="held-out")
+    split: Literal["train", "held-out", "any"] = setting(
+        "contents of the scenes", default="held-out"
+    )
     style: str | None = setting("one drawing style; the training styles unless given", default=None)
     wordings: Literal["train", "held-out"] = setting("wordings of the questions", default="train")
 
@@ -54,7 +56,9 @@ class Captions(PartSpec):
 
     kind: ClassVar[str] = "metric"
     count: int = setting("scenes", default=200, check=_COUNT)
-    split: Literal["train", "held-out", "any"] = setting("contents of the scenes", default="held-out")
+    split: Literal["train", "held-out", "any"] = setting(
+        "contents of the scenes", default="held-out"
+    )
 
     def build(self) -> CaptionsMetric:
         """Make the metric."""

@@ -10,27 +10,51 @@ def diptych_register_dataset() -> list[Component]:
     """Return the datasets."""
     return [
         Component(
-            "emoji-scenes", "diptych_emoji.datasets:EmojiScenes", "scenes of one to three emoji, to ask about or paint"
+            "emoji-scenes",
+            "diptych_emoji.datasets:EmojiScenes",
+            "scenes of one to three emoji, to ask about or paint",
         ),
-        Component("easy-vqa", "diptych_emoji.datasets:EasyVqa", "the questions of the PyPI package easy-vqa"),
+        Component(
+            "easy-vqa",
+            "diptych_emoji.datasets:EasyVqa",
+            "the questions of the PyPI package easy-vqa",
+        ),
     ]
 
 
 @hookimpl
 def diptych_register_tokenizer() -> list[Component]:
     """Return the tokenizer."""
-    return [Component("emoji-words", "diptych_emoji.tokenizer:EmojiWords", "the words of the emoji world, and bytes")]
+    return [
+        Component(
+            "emoji-words",
+            "diptych_emoji.tokenizer:EmojiWords",
+            "the words of the emoji world, and bytes",
+        )
+    ]
 
 
 @hookimpl
 def diptych_register_metric() -> list[Component]:
     """Return the metrics."""
     return [
-        Component("emoji-questions", "diptych_emoji.metrics:Questions", "answers about scenes, by kind"),
+        Component(
+            "emoji-questions", "diptych_emoji.metrics:Questions", "answers about scenes, by kind"
+        ),
         Component("emoji-captions", "diptych_emoji.metrics:Captions", "exact captions of scenes"),
-        Component("emoji-painting", "diptych_emoji.metrics:Painting", "painted pictures under the judge"),
-        Component("emoji-reconstruction", "diptych_emoji.metrics:Reconstruction", "decoded true features under the judge"),
-        Component("easy-vqa", "diptych_emoji.metrics:EasyVqaAnswers", "answers to the test questions of easy-vqa"),
+        Component(
+            "emoji-painting", "diptych_emoji.metrics:Painting", "painted pictures under the judge"
+        ),
+        Component(
+            "emoji-reconstruction",
+            "diptych_emoji.metrics:Reconstruction",
+            "decoded true features under the judge",
+        ),
+        Component(
+            "easy-vqa",
+            "diptych_emoji.metrics:EasyVqaAnswers",
+            "answers to the test questions of easy-vqa",
+        ),
     ]
 
 
@@ -38,7 +62,13 @@ def diptych_register_metric() -> list[Component]:
 def diptych_register_spec() -> list[Component]:
     """Return the files that have a name."""
     return [
-        Component("emoji-pocket", "diptych_emoji:specs/pocket.yaml", "model spec of the pocket model"),
-        Component("emoji-pocket-recipe", "diptych_emoji:specs/pocket-recipe.yaml", "trains it from nothing"),
+        Component(
+            "emoji-pocket", "diptych_emoji:specs/pocket.yaml", "model spec of the pocket model"
+        ),
+        Component(
+            "emoji-pocket-recipe",
+            "diptych_emoji:specs/pocket-recipe.yaml",
+            "trains it from nothing",
+        ),
         Component("emoji-suite", "diptych_emoji:specs/suite.yaml", "scores it"),
     ]

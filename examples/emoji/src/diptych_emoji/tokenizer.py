@@ -25,7 +25,9 @@ class EmojiWords(PartSpec):
     """Byte-level pairs merged into the words of captions, questions and answers; any other text falls back to bytes."""
 
     kind: ClassVar[str] = "tokenizer"
-    special: tuple[str, ...] = setting("special tokens; those of the prompt form unless given", default=())
+    special: tuple[str, ...] = setting(
+        "special tokens; those of the prompt form unless given", default=()
+    )
 
     @property
     def vocabulary(self) -> int:
@@ -43,7 +45,9 @@ class EmojiWords(PartSpec):
         from diptych.tokenizers.text import TextTokenizer
 
         tokens, merges = _pairs(words())
-        tokenizer = Tokenizer(models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges))
+        tokenizer = Tokenizer(
+            models.BPE(vocab={token: i for i, token in enumerate(tokens)}, merges=merges)
+        )
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.ByteLevel(add_prefix_space=True, use_regex=True)]
         )
@@ -76,4 +80,8 @@ def _pairs(vocabulary: list[str]) -> tuple[list[str], list[tuple[str, str]]]:
 def _letter(byte: int) -> str:
     """Return the printable stand-in of a byte in byte-level BPE (GPT-2's table)."""
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    return chr(byte) if byte in printable else chr(256 + [b for b in range(256) if b not in printable].index(byte))
+    return (
+        chr(byte)
+        if byte in printable
+        else chr(256 + [b for b in range(256) if b not in printable].index(byte))
+    )

@@ -27,9 +27,14 @@ table { border-collapse: collapse; font-size: .85rem } td { padding: .15rem .6re
 """
 
 
-def write_report(path: Path, answered: Sequence[Answered], painted: Sequence[Painted], model: UnifiedModel) -> Path:
+def write_report(
+    path: Path, answered: Sequence[Answered], painted: Sequence[Painted], model: UnifiedModel
+) -> Path:
     """Write the report, whole or not at all."""
-    right, good = sum(each.right for each in answered), sum(each.verdict.correct for each in painted)
+    right, good = (
+        sum(each.right for each in answered),
+        sum(each.verdict.correct for each in painted),
+    )
     scenes = [list(group) for _, group in groupby(answered, key=lambda each: each.scene)]
     text = f"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Diptych: {escape(model.spec.name)}</title>
 <style>{_STYLE}</style>

@@ -75,7 +75,12 @@ def paint_some(model: UnifiedModel, seed: int, out: Path, per_tag: int = 3) -> l
     pictures = model.generate(wanted, seed=seed)
     mark = spec_hash(model.spec)
     for index, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
-        save_png(picture, out / f"{index:02d}.png", {"prompt": prompt, "seed": str(seed), "spec": mark}, scale=4)
+        save_png(
+            picture,
+            out / f"{index:02d}.png",
+            {"prompt": prompt, "seed": str(seed), "spec": mark},
+            scale=4,
+        )
     save_png(contact_sheet(pictures, wanted, 1), out / "sheet.png", {"spec": mark})
     verdicts = judge([np.asarray(picture) for picture in pictures], records)
     return [

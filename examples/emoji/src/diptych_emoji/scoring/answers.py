@@ -13,7 +13,7 @@ from diptych.data.sample import Picture, Turn
 from diptych.eval.score import Score, fraction
 from diptych.model import UnifiedModel
 from diptych_emoji.blind import asked, blind_baseline
-from diptych_emoji.easy_vqa_stream import pixels, rows
+from diptych_emoji.easy_vqa import easy_blind, easy_images, easy_questions
 from diptych_emoji.questions import KINDS, Question, question, questions
 from diptych_emoji.scenes import render, sample_scene
 
@@ -51,7 +51,11 @@ class QuestionsMetric:
         scores = [fraction("questions", [hit for own in hits.values() for hit in own], blind=blind)]
         for kind in KINDS:
             own = [asked(each) for _, each in pairs if each.kind == kind]
-            scores.append(fraction(f"questions/{kind}", hits[kind], blind=blind_baseline(map(asked, train), own)))
+            scores.append(
+                fraction(
+                    f"questions/{kind}", hits[kind], blind=blind_baseline(map(asked, train), own)
+                )
+            )
         return scores
 
 
@@ -63,14 +67,11 @@ class EasyVqaMetric:
 
     def score(self, model: UnifiedModel, seed: int) -> list[Score]:
         """Return the accuracy; `blind` is the most common training answer to the same question."""
-        chosen = rows("test")[: self.spec.images]
-        asked_of = [(pixels(row.path), question) for row in chosen for question, _ in row.exchanges]
-        truth = [answer for row in chosen for _, answer in row.exchanges]
-        answers = answer_all(model, asked_of)
-        train = [((question,), answer) for row in rows("train") for question, answer in row.exchanges]
-        test = [((question,), answer) for row in chosen for question, answer in row.exchanges]
-        hits = [answer == right for answer, right in zip(answers, truth, strict=True)]
-        return [fraction("easy-vqa", hits, blind=blind_baseline(train, test))]
+        shown = easy_images("test")
+        test = [each for each in easy_questions("test") if each.image < self.spec.images]
+        answers = answer_all(model, [(shown[each.image], each.text) for each in test])
+        hits = [answer == each.answer for answer, each in zip(answers, test, strict=True)]
+        return [fraction("easy-vqa", hits, blind=easy_blind())]
 
 
 def answer_all(model: UnifiedModel, asked_of: Sequence[tuple[Picture, str]]) -> list[str]:

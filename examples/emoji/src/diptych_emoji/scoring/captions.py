@@ -38,8 +38,12 @@ class CaptionsMetric:
         captions: list[str] = []
         for start in range(0, len(scenes), _BATCH):
             own = scenes[start : start + _BATCH]
-            captions += model.chat([[Turn("user", (render(each), DESCRIBE))] for each in own], max_tokens=_LONGEST)
-        hits = [named(caption) == scene.counts for caption, scene in zip(captions, scenes, strict=True)]
+            captions += model.chat(
+                [[Turn("user", (render(each), DESCRIBE))] for each in own], max_tokens=_LONGEST
+            )
+        hits = [
+            named(caption) == scene.counts for caption, scene in zip(captions, scenes, strict=True)
+        ]
         return [fraction("captions", hits)]
 
 
@@ -54,7 +58,9 @@ def named(caption: str) -> dict[str, int]:
 
 @cache
 def _phrases() -> dict[str, tuple[str, int]]:
-    ways = [(label, count, one) for label in BY_LABEL for count in (1, 2, 3) for one in (False, True)]
+    ways = [
+        (label, count, one) for label in BY_LABEL for count in (1, 2, 3) for one in (False, True)
+    ]
     return {counted(label, count, one): (label, count) for label, count, one in ways}
 
 

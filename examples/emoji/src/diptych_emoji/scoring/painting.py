@@ -30,7 +30,11 @@ class PaintingMetric:
         """Return GenEval's mean over categories, and each category, with the judge's ceiling and floor."""
         records = prompts(self.spec.split, self.spec.per_tag, seed)
         pictures = arrays(model.generate([record["prompt"] for record in records], seed=seed))
-        return _scores("painting" if self.spec.split == "seen" else f"painting-{self.spec.split}", records, pictures)
+        return _scores(
+            "painting" if self.spec.split == "seen" else f"painting-{self.spec.split}",
+            records,
+            pictures,
+        )
 
 
 @frozen
@@ -59,10 +63,18 @@ def arrays(pictures: Sequence[Image.Image]) -> NDArray[np.uint8]:
 def _scores(name: str, records: Sequence[Record], pictures: NDArray[np.uint8]) -> list[Score]:
     verdicts = judge(pictures, records)
     shares, top, bottom = by_tag(records, verdicts), _ceiling(records), floor(pictures, records)
-    overall = Score(name, shares["overall"], len(records), {"floor": bottom["overall"], "ceiling": top["overall"]})
+    overall = Score(
+        name,
+        shares["overall"],
+        len(records),
+        {"floor": bottom["overall"], "ceiling": top["overall"]},
+    )
     tags = [tag for tag in shares if tag != "overall"]
     each = [
-        fraction(f"{name}/{tag}", _hits(records, verdicts, tag), floor=bottom[tag], ceiling=top[tag]) for tag in tags
+        fraction(
+            f"{name}/{tag}", _hits(records, verdicts, tag), floor=bottom[tag], ceiling=top[tag]
+        )
+        for tag in tags
     ]
     return [overall, *each]
 
@@ -74,4 +86,8 @@ def _ceiling(records: Sequence[Record]) -> Mapping[str, float]:
 
 
 def _hits(records: Sequence[Record], verdicts: Sequence[Verdict], tag: str) -> list[bool]:
-    return [verdict.correct for record, verdict in zip(records, verdicts, strict=True) if record["tag"] == tag]
+    return [
+        verdict.correct
+        for record, verdict in zip(records, verdicts, strict=True)
+        if record["tag"] == tag
+    ]
