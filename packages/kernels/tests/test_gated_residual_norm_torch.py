@@ -53,7 +53,7 @@ def test_registration_passes_opcheck(flags: tuple[bool, ...]) -> None:
     torch.library.opcheck(ops.gated_residual_norm_backward.default, backward)
 
 
-@pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, "compile"])
 def test_compiles_as_one_graph_with_any_number_of_tokens(implementation: str) -> None:
     torch.compiler.reset()
     graphs = after_first = 0

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def compiled(reference: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiles a reference once for each pattern of absent arguments, dtypes and gradients.
+    """Compiles a reference once for each pattern of absent arguments, dtypes and layouts.
 
     One compiled function for all patterns would reach torch's limit of recompilations (8), which
     is an error with ``fullgraph=True``. torch keeps what it compiled with the code object, so
@@ -45,5 +45,8 @@ def compiled(reference: Callable[..., Any]) -> Callable[..., Any]:
 
 def _pattern(argument: object) -> object:
     if isinstance(argument, Tensor):
-        return argument.device, argument.dtype, argument.requires_grad
+        # torch also specialises on axes of length 0 and 1, and on relations between strides.
+        axes = tuple(min(length, 2) for length in argument.shape)
+        kind = argument.device, argument.dtype, argument.requires_grad
+        return *kind, axes, argument.is_contiguous()
     return type(argument)
