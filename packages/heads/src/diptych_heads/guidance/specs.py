@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen, validators
+
 from diptych.spec.part import PartSpec, setting
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import torch
-from diptych.seeds import noise as draw_noise
 from torch import Generator, Tensor, nn
 
+from diptych.seeds import noise as draw_noise
 from diptych_heads.draws import at_least_float32, normal_like, uniform
 from diptych_heads.mixing import Mixing, NoiseSchedule
 from diptych_heads.predictions import (

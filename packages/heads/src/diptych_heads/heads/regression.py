@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from diptych.errors import RequestError
 from torch import Generator, Tensor, nn
 
+from diptych.errors import RequestError
 from diptych_heads.draws import at_least_float32
 from diptych_heads.heads.readout_block import ReadoutBlock
 from diptych_heads.networks.attention import usable_mask

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from attrs import frozen, validators
+
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, Slot, inferred, setting
-
 from diptych_heads.noise_schedules.specs import Linear
 from diptych_heads.sizes import known
 from diptych_heads.timesteps.specs import Uniform

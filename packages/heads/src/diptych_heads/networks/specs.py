@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from attrs import frozen, validators
+
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, inferred, setting
-
 from diptych_heads.sizes import known
 
 

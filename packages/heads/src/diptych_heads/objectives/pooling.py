@@ -20,7 +20,8 @@ def feature_sizes(part: PartSpec) -> tuple[int, int]:
     _, *terms = part.ports().outputs["features"].terms()
     names = [(term,) if isinstance(term, str) else term for term in terms]
     tokens, channels = (
-        math.prod(int(name) if name.isdigit() else getattr(part, name) for name in group) for group in names
+        math.prod(int(name) if name.isdigit() else getattr(part, name) for name in group)
+        for group in names
     )
     return tokens, channels
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attrs import frozen, validators
+
 from diptych.spec.part import PartSpec, setting
 
 
@@ -13,7 +14,9 @@ if TYPE_CHECKING:
 
 _ENCODER = "the encoder's name under vision"
 _WIDTH = "width of the space where pictures and texts meet"
-_POOLING = "how features become one vector: a learned query, their mean, or all of them side by side"
+_POOLING = (
+    "how features become one vector: a learned query, their mean, or all of them side by side"
+)
 
 
 @frozen
