@@ -28,6 +28,7 @@ class Questions(PartSpec):
     )
     style: str | None = setting("one drawing style; the training styles unless given", default=None)
     wordings: Literal["train", "held-out"] = setting("wordings of the questions", default="train")
+    only: str | None = setting("scenes of one kind alone", default=None)
 
     def build(self) -> QuestionsMetric:
         """Make the metric."""
@@ -74,6 +75,7 @@ class Painting(PartSpec):
     kind: ClassVar[str] = "metric"
     per_tag: int = setting("prompts a category", default=20, check=_COUNT)
     split: Literal["seen", "unseen"] = setting("contents of the prompts", default="seen")
+    only: str | None = setting("prompts of one category alone", default=None)
 
     def build(self) -> PaintingMetric:
         """Make the metric."""
@@ -89,6 +91,7 @@ class Reconstruction(PartSpec):
     kind: ClassVar[str] = "metric"
     per_tag: int = setting("scenes a category", default=20, check=_COUNT)
     split: Literal["seen", "unseen"] = setting("contents of the scenes", default="seen")
+    only: str | None = setting("scenes of one category alone", default=None)
 
     def build(self) -> ReconstructionMetric:
         """Make the metric."""

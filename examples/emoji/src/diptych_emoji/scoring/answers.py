@@ -37,7 +37,7 @@ class QuestionsMetric:
         styles = (self.spec.style,) if self.spec.style else ("fluent", "noto")
         pairs: list[tuple[Picture, Question]] = []
         for _ in range(self.spec.count):
-            scene = sample_scene(rng, self.spec.split, styles=styles)
+            scene = sample_scene(rng, self.spec.split, kind=self.spec.only, styles=styles)
             for kind in KINDS:
                 found = question(scene, rng, kind, self.spec.wordings)
                 if found is not None:
@@ -46,10 +46,10 @@ class QuestionsMetric:
         hits: dict[str, list[bool]] = defaultdict(list)
         for (_, each), answer in zip(pairs, answers, strict=True):
             hits[each.kind].append(answer == each.answer)
-        train = _training_questions(20_000, self.spec.wordings)
+        train = _training_questions(20_000, self.spec.wordings, self.spec.only)
         blind = blind_baseline(map(asked, train), [asked(each) for _, each in pairs])
         scores = [fraction("questions", [hit for own in hits.values() for hit in own], blind=blind)]
-        for kind in KINDS:
+        for kind in hits:
             own = [asked(each) for _, each in pairs if each.kind == kind]
             scores.append(
                 fraction(
@@ -83,9 +83,9 @@ def answer_all(model: UnifiedModel, asked_of: Sequence[tuple[Picture, str]]) -> 
     return answers
 
 
-def _training_questions(count: int, wordings: str) -> list[Question]:
+def _training_questions(count: int, wordings: str, only: str | None) -> list[Question]:
     rng = np.random.default_rng(1)
     found: list[Question] = []
     while len(found) < count:
-        found += questions(sample_scene(rng, "train"), rng, 4, wordings)  # type: ignore[arg-type]
+        found += questions(sample_scene(rng, "train", kind=only), rng, 4, wordings)  # type: ignore[arg-type]
     return found

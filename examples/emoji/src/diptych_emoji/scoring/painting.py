@@ -28,7 +28,7 @@ class PaintingMetric:
 
     def score(self, model: UnifiedModel, seed: int) -> list[Score]:
         """Return GenEval's mean over categories, and each category, with the judge's ceiling and floor."""
-        records = prompts(self.spec.split, self.spec.per_tag, seed)
+        records = _records(self.spec, seed)
         pictures = arrays(model.generate([record["prompt"] for record in records], seed=seed))
         return _scores(
             "painting" if self.spec.split == "seen" else f"painting-{self.spec.split}",
@@ -45,7 +45,7 @@ class ReconstructionMetric:
 
     def score(self, model: UnifiedModel, seed: int) -> list[Score]:
         """Return the judge's mean over categories, and each category, with its ceiling and floor."""
-        records = prompts(self.spec.split, self.spec.per_tag, seed)
+        records = _records(self.spec, seed)
         halves = [real(records[i::2], style, seed) for i, style in enumerate(("fluent", "noto"))]
         shown = np.empty((len(records), *halves[0].shape[1:]), np.uint8)
         shown[0::2], shown[1::2] = halves
@@ -53,6 +53,10 @@ class ReconstructionMetric:
         for start in range(0, len(shown), 32):
             pictures += model.reconstruct(list(shown[start : start + 32]), seed=seed)
         return _scores("reconstruction", records, arrays(pictures))
+
+
+def _records(spec: Painting | Reconstruction, seed: int) -> list[Record]:
+    return [each for each in prompts(spec.split, spec.per_tag, seed) if spec.only in (None, each["tag"])]
 
 
 def arrays(pictures: Sequence[Image.Image]) -> NDArray[np.uint8]:

@@ -20,10 +20,13 @@ def command(model: str, picture: str, questions: tuple[str, ...], device: str, d
     Example:
       diptych ask runs/pocket/model scene.png "How many hearts are there?" "What is left of the taxi?"
     """
+    from diptych.cli.progress import working
     from diptych.data.preprocess import open_picture
 
     image = open_picture(picture)
-    answers = load_model(model, device, dtype).ask(image, list(questions))
+    loaded = load_model(model, device, dtype)
+    with working("answering"):
+        answers = loaded.ask(image, list(questions))
     if as_json:
         print_json([{"question": q, "answer": a} for q, a in zip(questions, answers, strict=True)])
         return

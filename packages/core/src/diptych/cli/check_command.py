@@ -32,15 +32,22 @@ def command(spec: str, no_costs: bool, overrides: tuple[str, ...], as_json: bool
     resolved = resolve(read_spec(spec, overrides=overrides), spec)
     measured = None
     if not no_costs:
-        from diptych.costs import costs
+        from diptych.cli.progress import working
 
-        measured = costs(resolved)
+        with working("measuring costs"):
+            measured = _costs(resolved)
     if as_json:
         print_json(_data(resolved, measured))
         return
     print_ports(resolved)
     if measured:
         print_costs(measured)
+
+
+def _costs(resolved: Resolved) -> Costs:
+    from diptych.costs import costs
+
+    return costs(resolved)
 
 
 def print_ports(resolved: Resolved) -> None:

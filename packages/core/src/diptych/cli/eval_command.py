@@ -28,12 +28,12 @@ def command(
 
     read = read_spec(suite, Suite, overrides)
 
+    from diptych.cli.progress import working
     from diptych.eval.run import evaluate
 
     loaded = load_model(model, device, dtype)
-    scores = evaluate(
-        loaded, read, seed=seed, progress=None if as_json else lambda name: click.echo(f"… {name}", err=True)
-    )
+    with working(f"scoring by {', '.join(read.metrics)}"):
+        scores = evaluate(loaded, read, seed=seed)
     if as_json:
         rows = [
             {

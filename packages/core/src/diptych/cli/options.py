@@ -42,6 +42,13 @@ def load_model(path: str, device: str, dtype: str) -> UnifiedModel:
         RequestError: if the device is not there.
         CheckpointError: if the folder is not a checkpoint.
     """
+    from diptych.cli.progress import working
+
+    with working(f"loading {path}"):
+        return _load(path, device, dtype)
+
+
+def _load(path: str, device: str, dtype: str) -> UnifiedModel:
     import torch
 
     from diptych.checkpoint.io import load

@@ -10,6 +10,13 @@ from rich.progress import Progress
 
 
 @contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show a spinner while something without a known length runs."""
+    with Console(stderr=True).status(what):
+        yield
+
+
+@contextmanager
 def counted(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
     """Show a bar for something with a known count; yields the function that moves it."""
     console = Console(stderr=True)

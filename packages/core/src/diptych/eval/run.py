@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from diptych.eval.score import Score
 from diptych.model import UnifiedModel
 from diptych.spec.suite import Suite
 
 
-def evaluate(
-    model: UnifiedModel, suite: Suite, *, seed: int = 0, progress: Callable[[str], None] | None = None
-) -> list[Score]:
+def evaluate(model: UnifiedModel, suite: Suite, *, seed: int = 0) -> list[Score]:
     """Score a model by every metric of a suite, in order."""
-    scores: list[Score] = []
-    for name, metric in suite.metrics.items():
-        if progress:
-            progress(name)
-        scores += metric.build().score(model, seed)
-    return scores
+    return [score for metric in suite.metrics.values() for score in metric.build().score(model, seed)]

@@ -150,6 +150,9 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
     vision, steps = list(spec.vision), [step.name for step in spec.generate]
     if spec.understand:
         yield from check("understand.encoder", spec.understand.encoder, [*vision, "backbone"], "under vision")
+        if spec.understand.encoder == "backbone" and not getattr(spec.backbone, "reads_pictures", False):
+            message = "this backbone has no eyes of its own; name an encoder under vision"
+            yield Problem("understand.encoder", message, "reference")
         part = spec.vision.get(spec.understand.encoder)
         if part is not None and part.kind != "encoder":
             yield Problem(
