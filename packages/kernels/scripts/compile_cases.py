@@ -6,6 +6,7 @@ from typing import Any
 from diptych_kernels.ops.gated_residual_norm.kernels import backward_kernel, forward_kernel
 from diptych_kernels.ops.gated_residual_norm.launch import backward_rows, launch_for
 
+
 DTYPES = ("bf16", "fp32")
 TOKENS, BATCH = 64, 128
 

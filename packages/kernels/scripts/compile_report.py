@@ -12,10 +12,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+
 os.environ.pop("TRITON_INTERPRET", None)
 
 from compile_cases import CASES, DTYPES
 from ptx import TARGETS, Compiled, compile_kernel
+
 
 TABLE = Path(__file__).resolve().parents[1] / "reports" / "compile.md"
 HEAD = (

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+
 _OP = "ops/gated_residual_norm/"
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from faults import GATED_RESIDUAL_NORM, Fault
 
+
 PACKAGE = Path(__file__).resolve().parents[1]
 TESTS = (
     "test_gated_residual_norm_properties.py",

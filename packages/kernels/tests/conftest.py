@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import HealthCheck, Phase, settings
+
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -22,27 +22,15 @@ if not torch.cuda.is_available() and importlib.util.find_spec("triton") is not N
 
 from kernel_tests.devices import INTERPRETED
 
+
 if not INTERPRETED:
     collect_ignore = ["test_interpreter_checks.py", "test_kernels_large_offsets.py"]
-
-for _name, _examples in (("ci", 40), ("mutation", 40), ("gpu", 300), ("nightly", 1000)):
-    settings.register_profile(
-        _name,
-        max_examples=_examples,
-        deadline=None,
-        derandomize=_name in ("ci", "mutation"),
-        phases=[p for p in Phase if _name != "mutation" or p is Phase.generate],
-        print_blob=True,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-    )
-settings.load_profile(
-    os.environ.get("HYPOTHESIS_PROFILE", "gpu" if torch.cuda.is_available() else "ci")
-)
 
 
 @pytest.fixture(autouse=True)
 def _judged() -> Iterator[None]:
     """One thread, uninitialised memory full of NaN, and every interpreted launch checked."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)  # fills torch.empty with NaN
     if not INTERPRETED:
@@ -53,3 +41,4 @@ def _judged() -> Iterator[None]:
         with checked(order="shuffled"):
             yield
     torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)

@@ -8,6 +8,7 @@ import torch
 
 import diptych_kernels
 
+
 X = torch.zeros(2, 3, 4)
 GOOD: dict[str, Any] = {"x": X, "y": X, "weight": torch.ones(4)}
 

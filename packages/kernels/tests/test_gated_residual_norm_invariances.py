@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.effort import brief
+from kernel_tests.gated_residual_norm_cases import Case, cases
 from torch import Tensor
 
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
-from kernel_tests.gated_residual_norm_cases import Case, cases
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-fewer = settings(max_examples=max(10, settings().max_examples // 4))
 
 
 def _stable(case: Case, implementation: str) -> Case:
@@ -23,7 +23,7 @@ def _stable(case: Case, implementation: str) -> Case:
 
 
 @every_implementation
-@fewer
+@brief
 @given(case=cases(min_size=1))
 def test_a_closed_gate_leaves_the_stream_as_it_is(implementation: str, case: Case) -> None:
     closed = torch.zeros(case.x.shape[0], case.x.shape[-1], dtype=case.x.dtype, device=DEVICE)
@@ -32,7 +32,7 @@ def test_a_closed_gate_leaves_the_stream_as_it_is(implementation: str, case: Cas
 
 
 @every_implementation
-@fewer
+@brief
 @given(case=cases(min_size=1), seed=st.integers(0, 99))
 def test_rows_do_not_know_their_neighbours(implementation: str, case: Case, seed: int) -> None:
     case = _stable(case, implementation)
@@ -44,7 +44,7 @@ def test_rows_do_not_know_their_neighbours(implementation: str, case: Case, seed
 
 
 @every_implementation
-@fewer
+@brief
 @given(case=cases(min_size=1))
 def test_a_sample_does_not_know_its_batch(implementation: str, case: Case) -> None:
     case = _stable(case, implementation)
@@ -60,7 +60,7 @@ def test_a_sample_does_not_know_its_batch(implementation: str, case: Case) -> No
 
 
 @every_implementation
-@fewer
+@brief
 @given(case=cases(min_size=1, dtypes=(torch.float32,)), power=st.integers(-8, 8))
 def test_the_branch_norm_forgets_a_power_of_two(
     implementation: str, case: Case, power: int
@@ -73,7 +73,7 @@ def test_the_branch_norm_forgets_a_power_of_two(
 
 @every_implementation
 @pytest.mark.parametrize("poison", [float("nan"), float("inf")])
-@fewer
+@brief
 @given(case=cases(min_size=1), argument=st.sampled_from(["x", "y"]))
 def test_nan_and_infinity_stay_in_their_row(
     implementation: str, poison: float, case: Case, argument: str
@@ -91,7 +91,7 @@ def test_nan_and_infinity_stay_in_their_row(
 
 
 @needs_triton
-@fewer
+@brief
 @given(case=cases(min_size=1))
 def test_repeating_changes_no_bit(case: Case) -> None:
     """Under the interpreter the programs run in another order the second time."""

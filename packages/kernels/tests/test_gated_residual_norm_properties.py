@@ -3,13 +3,14 @@
 import pytest
 import torch
 from hypothesis import given
-
 from kernel_tests.devices import IMPLEMENTATIONS, needs_triton
+from kernel_tests.effort import thorough
 from kernel_tests.gated_residual_norm_cases import Case, cases
 from kernel_tests.gated_residual_norm_oracle import judge_backward, judge_forward
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+@thorough
 @given(case=cases())
 def test_forward(implementation: str, case: Case) -> None:
     before = {name: value.clone() for name, value in case.tensors().items()}
@@ -19,6 +20,7 @@ def test_forward(implementation: str, case: Case) -> None:
 
 
 @needs_triton
+@thorough
 @given(case=cases())
 def test_backward(case: Case) -> None:
     before = {name: value.clone() for name, value in case.tensors().items()}
@@ -28,6 +30,7 @@ def test_backward(case: Case) -> None:
     _assert_untouched(case, before)
 
 
+@thorough
 @given(case=cases(dtypes=(torch.float32,)))
 def test_backward_of_the_reference_in_float32(case: Case) -> None:
     h, _ = case.run("reference")

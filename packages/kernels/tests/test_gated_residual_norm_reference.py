@@ -10,6 +10,7 @@ from torch.nn.functional import rms_norm
 import diptych_kernels
 from diptych_kernels.ops.gated_residual_norm.reference import gated_residual_norm_reference
 
+
 FLAGS = list(itertools.product([False, True], repeat=3))
 
 

@@ -4,11 +4,12 @@ import itertools
 
 import pytest
 import torch
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 import diptych_kernels
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
+
 
 FLAGS = list(itertools.product([False, True], repeat=3))
 

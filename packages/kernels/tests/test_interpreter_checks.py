@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+
 pytest.importorskip("triton")
 
 import triton
 import triton.language as tl
-from triton.runtime.errors import InterpreterError
-
 from interpreter_checks.bfloat16 import rounded, widened
+from triton.runtime.errors import InterpreterError
 
 
 @triton.jit

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from torch import Tensor
-
 from kernel_tests.gated_residual_norm_cases import Case
 from kernel_tests.gated_residual_norm_oracle import judge_forward
+from torch import Tensor
+
 
 pytest.importorskip("triton")
 FAR = 2**31 + 8

@@ -2,17 +2,18 @@
 
 from diptych_kernels.choice import use
 from diptych_kernels.dispatch import Explanation, Rejection
-from diptych_kernels.errors import ImplementationUnavailable
+from diptych_kernels.errors import ImplementationUnavailableError
 from diptych_kernels.explain import explain, operations
 from diptych_kernels.functional import gated_residual_norm
 from diptych_kernels.modules import GatedResidualNorm
+
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Explanation",
     "GatedResidualNorm",
-    "ImplementationUnavailable",
+    "ImplementationUnavailableError",
     "Rejection",
     "explain",
     "gated_residual_norm",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+
 DTYPES = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 
+
 ENVIRONMENT_VARIABLE = "DIPTYCH_KERNELS"
 NAMES = ("reference", "compile", "triton")
 AUTO = "auto"

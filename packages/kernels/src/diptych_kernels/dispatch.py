@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from diptych_kernels.choice import Request
-from diptych_kernels.errors import ImplementationUnavailable
+from diptych_kernels.errors import ImplementationUnavailableError
 from diptych_kernels.situation import Situation
 
 
@@ -70,7 +70,7 @@ class Operation:
         """Returns the function to call, from a cache after the first time.
 
         Raises:
-            ImplementationUnavailable: If the one asked for cannot run; never a silent fallback.
+            ImplementationUnavailableError: If the one asked for cannot run.
         """
         if situation.compiling:
             # One constant per trace: the caller's device and dtypes are guarded anyway.
@@ -114,7 +114,7 @@ class Operation:
         if explanation.chosen is not None:
             return explanation.chosen
         reason = next(r.reason for r in explanation.rejected if r.name == request.name)
-        raise ImplementationUnavailable(
+        raise ImplementationUnavailableError(
             f"{self.name}: {request.by} asks for the implementation {request.name!r}, which "
             f"cannot run here: {reason}"
         )

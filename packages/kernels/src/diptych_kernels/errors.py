@@ -1,5 +1,5 @@
 """What this package raises beyond ``ValueError`` and ``TypeError``."""
 
 
-class ImplementationUnavailable(RuntimeError):
+class ImplementationUnavailableError(RuntimeError):
     """An implementation was asked for by name and cannot run here; the message says why."""

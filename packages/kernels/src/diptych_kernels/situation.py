@@ -9,6 +9,7 @@ from functools import cache
 
 import torch
 
+
 TRITON_DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16})
 OLDEST_TRITON = (3, 6)
 OLDEST_CAPABILITY = (8, 0)

@@ -11,6 +11,7 @@ from interpreter_checks.memory import MemoryCheck, checked_memory
 from interpreter_checks.order import program_order
 from interpreter_checks.overflow import checked_overflow
 
+
 __all__ = ["MemoryCheck", "checked"]
 
 

@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 import torch
 
+
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 HAS_TRITON = importlib.util.find_spec("triton") is not None
 INTERPRETED = HAS_TRITON and DEVICE.type == "cpu"

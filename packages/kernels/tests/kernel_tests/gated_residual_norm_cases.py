@@ -11,6 +11,7 @@ import diptych_kernels
 from kernel_tests.devices import DEVICE
 from kernel_tests.layouts import LAYOUTS, laid_out
 
+
 WIDTHS = (*range(0, 13), 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 255, 257)
 SCALES = (1e-4, 1.0, 30.0)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)

@@ -8,6 +8,7 @@ from torch import Tensor
 from kernel_tests.gated_residual_norm_cases import Case
 from kernel_tests.tolerance import assert_close
 
+
 Exact = dict[str, tuple[Tensor, Tensor]]
 
 

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+
 LAYOUTS = ("contiguous", "transposed", "strided", "offset", "expanded", "constant")
 
 

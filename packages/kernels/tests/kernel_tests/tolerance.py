@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+
 # In units of the last place of float32, for each square root of a summand.
 SLACK = 4.0
 

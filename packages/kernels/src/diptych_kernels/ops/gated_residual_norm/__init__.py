@@ -2,4 +2,5 @@
 
 from diptych_kernels.ops.gated_residual_norm.operation import gated_residual_norm
 
+
 __all__ = ["gated_residual_norm"]

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from diptych_kernels import checks
 
+
 NAME = "gated_residual_norm"
 LONGEST_ROW = 4096  # held in registers: a longer one spills in the backward (reports/compile.md)
 

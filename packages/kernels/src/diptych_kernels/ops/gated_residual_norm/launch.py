@@ -12,6 +12,7 @@ from torch import Tensor
 from diptych_kernels.ops.gated_residual_norm.arguments import LONGEST_ROW
 from diptych_kernels.ops.gated_residual_norm.kernels import backward_kernel, forward_kernel
 
+
 _BACKWARD_PROGRAMS = 512
 _WAVE = 64 if torch.version.hip is not None else 32
 

@@ -57,7 +57,7 @@ def gated_residual_norm(
     Raises:
         TypeError: If an argument is no tensor or of a dtype that is not supported.
         ValueError: If a shape or a device does not fit.
-        ImplementationUnavailable: If the implementation asked for cannot run here.
+        ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check(x, y, weight, branch_weight, gate, scale, eps)
     compiling = torch.compiler.is_compiling()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from diptych_kernels.ops.gated_residual_norm.launch import launch_backward, launch_forward
 
+
 _LIBRARY = torch.library.Library("diptych_kernels", "FRAGMENT")
 _LIBRARY.define(
     "gated_residual_norm_forward(Tensor x, Tensor y, Tensor weight, Tensor? branch_weight, "
