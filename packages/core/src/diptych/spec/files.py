@@ -36,7 +36,7 @@ def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] 
 def find_file(path: str | Path) -> Path:
     """Return a path as it is, or the file that a registered name stands for; paths that exist come first."""
     path = Path(path)
-    if len(path.parts) == 1 and not path.suffix and not path.exists() and path.name in registry().names("spec"):
+    if len(path.parts) == 1 and not path.suffix and path.name in registry().names("spec") and not path.exists():
         return registry().load("spec", path.name)
     return path
 
@@ -141,9 +141,9 @@ def _override(data: dict[str, Any], override: str, path: Path) -> dict[str, Any]
     if not equals or not all(keys.split(".")):
         raise _fail(path, "--set", f"'{override}' is not of the form a.b.c=value")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise _fail(path, keys, f"'{text}' is not a YAML value: {error}") from error
+        value = _parse(text)
+    except ValueError as error:
+        raise _fail(path, keys, f"'{_short(text)}' is not a YAML value: {error}") from error
     return _set(data, keys.split("."), value, keys, path)
 
 
@@ -173,15 +173,29 @@ def _load(path: Path) -> dict[str, Any]:
         beside = sorted(each.name for each in path.parent.glob("*.y*ml"))[:8] if path.parent.is_dir() else []
         hint = f"; spec files beside it: {', '.join(beside)}" if beside else ""
         raise _fail(path, "", f"no such file{hint}", "missing") from error
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # a ValueError is text in no encoding, or a path with a zero in it
         raise _fail(path, "", f"cannot be read as text: {error}") from error
     try:
-        data = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+        data = _parse(text, as_json=path.suffix == ".json")
+    except ValueError as error:
         raise _fail(path, "", f"is not valid {'JSON' if path.suffix == '.json' else 'YAML'}: {error}") from error
     if not isinstance(data, dict):
         raise _fail(path, "", f"expected a mapping of keys, got {type(data).__name__}", "wrong-type")
     return data
+
+
+def _parse(text: str, *, as_json: bool = False) -> Any:
+    """Parse YAML or JSON; anything wrong with it is a ValueError (PyYAML raises many things for a bad `!!int`)."""
+    try:
+        return json.loads(text) if as_json else yaml.safe_load(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _fail(path: Path, where: str, message: str, code: str = "bad-value") -> SpecError:

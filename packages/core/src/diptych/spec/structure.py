@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import isfinite
+from reprlib import Repr
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -13,6 +15,11 @@ from diptych.plugins import registry
 from diptych.spec.part import InlinePart, PartSpec, Slot
 
 
+_BRIEF = Repr()  # a few YAML aliases can say ten to the forty values, which `repr` would write out
+_BRIEF.maxlist = _BRIEF.maxtuple = _BRIEF.maxdict = _BRIEF.maxset = 4
+_BRIEF.maxlevel, _BRIEF.maxstring, _BRIEF.maxother = 2, 60, 60
+
+
 def structure(data: Any, cls: type, source: str = "spec") -> Any:
     """Make a spec of class `cls` out of plain data (mappings, lists, strings, numbers).
 
@@ -20,7 +27,10 @@ def structure(data: Any, cls: type, source: str = "spec") -> Any:
         SpecError: with all problems at once, each with its path and the nearest valid choice.
     """
     problems: list[Problem] = []
-    spec = _read(data, cls, "", problems)
+    try:
+        spec = _read(data, cls, "", problems)
+    except RecursionError:
+        problems = [Problem("", "it is nested too deeply")]
     if problems:
         raise SpecError(problems, source)
     return spec
@@ -88,7 +98,7 @@ def _read(data: Any, hint: Any, path: str, problems: list[Problem]) -> Any:
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return _read_mapping(data, args, path, problems)
     if hint is Any:
-        return data
+        return _read_free(data, path, problems)
     if attrs.has(hint):
         if isinstance(data, hint):
             return data
@@ -96,10 +106,28 @@ def _read(data: Any, hint: Any, path: str, problems: list[Problem]) -> Any:
     return _read_plain(data, hint, path, problems)
 
 
+def _read_free(data: Any, path: str, problems: list[Problem], depth: int = 0) -> Any:
+    """Read a value of a field that may hold anything, as long as JSON can say it."""
+    if depth > 20:
+        return _wrong(problems, path, "is nested too deeply", "wrong-type")
+    if isinstance(data, Mapping):
+        return {
+            _read_plain(key, str, _join(path, str(key)), problems): _read_free(
+                value, _join(path, str(key)), problems, depth + 1
+            )
+            for key, value in data.items()
+        }
+    if isinstance(data, list | tuple):
+        return [_read_free(value, _join(path, str(i)), problems, depth + 1) for i, value in enumerate(data)]
+    if data is None or isinstance(data, str | int) or (isinstance(data, float) and isfinite(data)):
+        return data
+    return _wrong(problems, path, f"expected text, numbers, lists or mappings, got {_show(data)}", "wrong-type")
+
+
 def _read_plain(data: Any, hint: type, path: str, problems: list[Problem]) -> Any:
-    if hint is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if isinstance(data, hint) and not (isinstance(data, bool) and hint is not bool):
+    if hint is float and isinstance(data, int | float) and not isinstance(data, bool) and abs(data) < 1e300:
+        return float(data)  # infinity, NaN and whole numbers too large for a float are no numbers here
+    if hint is not float and isinstance(data, hint) and not (isinstance(data, bool) and hint is not bool):
         return data
     return _wrong(problems, path, f"expected {_call(hint)}, got {_show(data)}", "wrong-type")
 
@@ -169,7 +197,7 @@ def _read_part(data: Any, slot: Slot, path: str, problems: list[Problem]) -> Any
     values = {key: value for key, value in data.items() if key != "type"}
     if "preset" in values and "preset" not in {field.name for field in attrs.fields(cls)}:
         preset, known = values.pop("preset"), cls.presets()
-        if preset not in known:
+        if not isinstance(preset, str) or preset not in known:
             valid = f"; presets: {', '.join(known) or 'none'}"
             where = _join(path, "preset")
             return _wrong(
@@ -239,7 +267,7 @@ def _join(path: str, key: str) -> str:
 
 
 def _show(data: Any) -> str:
-    text = repr(data)
+    text = _BRIEF.repr(data)
     return f"{type(data).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
 
 
