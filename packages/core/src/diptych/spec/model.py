@@ -11,6 +11,16 @@ from attrs import frozen
 from diptych.spec.part import PartSpec, Slot, setting
 
 
+def _holds_a_turn(_: object, __: object, turn: str) -> None:
+    if "{role}" not in turn or not turn.partition("{content}")[2]:
+        raise ValueError("it must hold {role}, {content}, and after that something that ends the turn")
+
+
+def _holds_a_prompt(_: object, __: object, paint: str) -> None:
+    if "{prompt}" not in paint:
+        raise ValueError("it must hold {prompt}, where the prompt is put")
+
+
 @frozen
 class Prompt:
     """How a conversation becomes text: one form, used by training and inference alike.
@@ -18,9 +28,15 @@ class Prompt:
     Words in `<|…|>` or `[…]` here are special tokens of the tokenizer, looked up by name; text of users never is.
     """
 
-    turn: str = setting("one turn, holding {role} and {content}", default="<|im_start|>{role}\n{content}<|im_end|>\n")
+    turn: str = setting(
+        "one turn, holding {role} and {content}",
+        default="<|im_start|>{role}\n{content}<|im_end|>\n",
+        check=_holds_a_turn,
+    )
     system: str = setting("a system turn put before every conversation; empty for none", default="")
-    paint: str = setting("the request for a picture, holding {prompt}", default="Paint: {prompt}")
+    paint: str = setting(
+        "the request for a picture, holding {prompt}", default="Paint: {prompt}", check=_holds_a_prompt
+    )
     image_open: str = setting("token before the features of an image", default="<|vision_start|>")
     image_pad: str = setting("token standing for one feature of an image", default="<|image_pad|>")
     image_close: str = setting("token after the features of an image", default="<|vision_end|>")
