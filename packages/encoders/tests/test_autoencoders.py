@@ -9,11 +9,12 @@ import pytest
 import torch
 from diffusers import AutoencoderKL as OfficialKl
 from diffusers import AutoencoderTiny as OfficialTiny
+from einops import rearrange
+from torch import Generator, Tensor
+
 from diptych.errors import CheckpointError
 from diptych_encoders.autoencoder_kl import AutoencoderKl
 from diptych_encoders.autoencoder_tiny import AutoencoderTiny
-from einops import rearrange
-from torch import Generator, Tensor
 
 
 KL: dict[str, Any] = {
@@ -85,9 +86,7 @@ def test_both_ways_and_gradients_equal_the_official_ones(spec: Any, tmp_path: Pa
     official_grads = {name: parameter.grad for name, parameter in model.named_parameters()}
     largest = max(float(grad.abs().max()) for grad in official_grads.values())
     for name, parameter in ours.model.named_parameters():
-        torch.testing.assert_close(
-            parameter.grad / largest, official_grads[name] / largest, atol=1e-5, rtol=0
-        )
+        torch.testing.assert_close(parameter.grad / largest, official_grads[name] / largest, atol=1e-5, rtol=0)
 
 
 def test_rows_of_tokens_are_rows_of_the_image() -> None:
@@ -118,9 +117,7 @@ def test_loss_follows_its_generator_and_leaves_the_global_one_alone(spec: Any) -
     torch.manual_seed(0)
     module = spec.build()
     state = torch.get_rng_state()
-    one, same, other = (
-        sum(module.loss(pixels(), Generator().manual_seed(seed)).values()) for seed in (1, 1, 2)
-    )
+    one, same, other = (sum(module.loss(pixels(), Generator().manual_seed(seed)).values()) for seed in (1, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
     assert one.shape == (2,)
     assert torch.equal(one, same)
@@ -187,9 +184,7 @@ def test_wrong_grids_are_refused(spec: Any) -> None:
 
 def test_weights_of_other_sizes_are_refused_with_every_difference(tmp_path: Path) -> None:
     official(SPECS[0], tmp_path)
-    spec = AutoencoderKl(
-        **{**KL, "channels": 8, "scaling_factor": 0.1, "widths": (8, 16)}, weights=str(tmp_path)
-    )
+    spec = AutoencoderKl(**{**KL, "channels": 8, "scaling_factor": 0.1, "widths": (8, 16)}, weights=str(tmp_path))
     with pytest.raises(CheckpointError) as error:
         spec.load_weights(spec.build())
     for words in ("channels: the checkpoint has 4, the spec 8", "scaling_factor", "widths"):
@@ -213,9 +208,7 @@ def test_missing_and_incomplete_checkpoints_are_refused(tmp_path: Path) -> None:
         with_weights(SPECS[1], tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("name", "million", "grid"), [("sd", 83.65, 64), ("sdxl", 83.65, 128), ("flux", 83.82, 128)]
-)
+@pytest.mark.parametrize(("name", "million", "grid"), [("sd", 83.65, 64), ("sdxl", 83.65, 128), ("flux", 83.82, 128)])
 def test_kl_presets_are_the_public_sizes(name: str, million: float, grid: int) -> None:
     spec = AutoencoderKl.preset(name)
     with torch.device("meta"):

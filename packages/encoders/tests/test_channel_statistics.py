@@ -6,11 +6,12 @@ import copy
 
 import pytest
 import torch
-from diptych.errors import DataError, RequestError
-from diptych_encoders.channel_statistics import ChannelStatistics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from diptych.errors import DataError, RequestError
+from diptych_encoders.channel_statistics import ChannelStatistics
 
 
 def targets(channels: int, count: int = 40, seed: int = 0) -> Tensor:

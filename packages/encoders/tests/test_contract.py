@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from torch import Generator, Tensor, nn
+
 from diptych.plugins import PluginSource, load_plugins
 from diptych.ports import Port
-from diptych.spec.part import PartSpec
+from diptych.spec.part import PartSpec, Slot
+from diptych.spec.structure import structure, unstructure
 from diptych_encoders import plugin
 from diptych_encoders.autoencoder_kl import AutoencoderKl
 from diptych_encoders.autoencoder_tiny import AutoencoderTiny
@@ -20,8 +25,6 @@ from diptych_encoders.channel_statistics import ChannelStatistics
 from diptych_encoders.clip import Clip
 from diptych_encoders.principal_components import PrincipalComponents
 from diptych_encoders.siglip import Siglip
-from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor, nn
 
 
 VIT: dict[str, Any] = {
@@ -37,7 +40,7 @@ SPECS: dict[str, PartSpec] = {
     "clip": Clip(**VIT),
     "clip-kept-pooled-projected": Clip(**VIT, cls="keep", pool=2, project=6, layer=1),
     "siglip": Siglip(**VIT),
-    "siglip-pooled-projected": Siglip(**VIT, pool=4, project=6, position_init="sin-cos"),
+    "siglip-pooled-projected": Siglip(**VIT, pool=4, project=6, unit_features=True, attention="eager"),
     "autoencoder-kl": AutoencoderKl(**KL),
     "autoencoder-kl-plain": AutoencoderKl(**KL, attention=False, quant_conv=False, shift_factor=1),
     "autoencoder-tiny": AutoencoderTiny(**TINY, latent_noise=0.1),
@@ -96,7 +99,7 @@ def test_every_registered_part_is_here() -> None:
 @pytest.mark.parametrize("spec", PAIRS)
 def test_ports_are_the_real_shapes(spec: PartSpec) -> None:
     ports, given = spec.ports(), source(kind=spec.kind)
-    shared = {"b": 3, "n": given.shape[1]}
+    shared = {"b": 3, "height": 2, "width": 2}
     (incoming,), (outgoing,) = ports.inputs.values(), ports.outputs.values()
     assert list(given.shape) == shape_of(spec, incoming, shared)
     assert list(apply(spec, build(spec), given).shape) == shape_of(spec, outgoing, shared)
@@ -168,6 +171,19 @@ def test_every_field_has_a_sentence_and_evolves(spec: PartSpec) -> None:
     for field in attrs.fields(type(spec)):
         assert field.metadata.get("doc"), field.name
     assert attrs.evolve(spec) == spec
+
+
+@attrs.frozen
+class Holder:
+    """A place for one part of any kind of this distribution."""
+
+    part: Annotated[PartSpec, Slot("encoder", "autoencoder", "normaliser")]
+
+
+@pytest.mark.parametrize("spec", PAIRS)
+def test_it_survives_being_written_and_read(spec: PartSpec) -> None:
+    text = json.dumps(unstructure(Holder(spec)))
+    assert structure(json.loads(text), Holder) == Holder(spec)
 
 
 @pytest.mark.parametrize("spec", [Clip, Siglip, AutoencoderKl, AutoencoderTiny])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from diptych.errors import RequestError
-from diptych_encoders.principal_components import PrincipalComponents
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+
+from diptych.errors import RequestError
+from diptych_encoders.principal_components import PrincipalComponents
 
 
 def targets(channels: int, count: int = 60, seed: int = 0) -> Tensor:

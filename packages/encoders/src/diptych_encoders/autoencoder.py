@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attrs import frozen, validators
+
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, setting
 from diptych.spec.preprocess import Preprocess
-
 from diptych_encoders.checks import complain, whole
 
 
@@ -33,9 +33,7 @@ class Autoencoder(PartSpec):
         default="l1",
         check=validators.in_(("l1", "mse")),
     )
-    weights: str | None = setting(
-        "folder, hub id, or hub id/subfolder of initial weights", default=None
-    )
+    weights: str | None = setting("folder, hub id, or hub id/subfolder of initial weights", default=None)
 
     @property
     def reduction(self) -> int:
@@ -52,9 +50,7 @@ class Autoencoder(PartSpec):
         if self.image_size % self.reduction == 0:
             return []
         near = max(round(self.image_size / self.reduction), 1) * self.reduction
-        return [
-            f"image_size {self.image_size} is not a multiple of {self.reduction}, the reduction; {near} is"
-        ]
+        return [f"image_size {self.image_size} is not a multiple of {self.reduction}, the reduction; {near} is"]
 
     def __attrs_post_init__(self) -> None:
         """Check the fields against each other.

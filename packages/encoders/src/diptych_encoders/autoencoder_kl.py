@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen, validators
-from diptych.spec.part import setting
 
+from diptych.spec.part import setting
 from diptych_encoders.autoencoder import Autoencoder
 from diptych_encoders.checks import complain, each, whole
 from diptych_encoders.preset_files import read_presets
@@ -29,9 +29,7 @@ class AutoencoderKl(Autoencoder):
     layers: int = setting("residual blocks at each resolution", default=2, check=whole())
     norm_groups: int = setting("groups of the group norms", default=32, check=whole())
     attention: bool = setting("self-attention at the coarsest resolution", default=True)
-    quant_conv: bool = setting(
-        "1x1 convolutions next to the latents (older models have them)", default=True
-    )
+    quant_conv: bool = setting("1x1 convolutions next to the latents (older models have them)", default=True)
     kl_weight: float = setting(
         "weight of the KL term, both terms summed over the image",
         default=1e-6,
@@ -53,9 +51,7 @@ class AutoencoderKl(Autoencoder):
         uneven = [width for width in self.widths if width % self.norm_groups]
         problems = []
         if uneven:
-            fits = [
-                n for n in range(1, self.norm_groups) if not any(width % n for width in self.widths)
-            ]
+            fits = [n for n in range(1, self.norm_groups) if not any(width % n for width in self.widths)]
             problems.append(
                 f"widths {', '.join(map(str, uneven))} are not multiples of norm_groups "
                 f"{self.norm_groups}; {fits[-1]} groups would do"

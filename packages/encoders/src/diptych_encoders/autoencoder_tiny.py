@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen, validators
-from diptych.spec.part import setting
 
+from diptych.spec.part import setting
 from diptych_encoders.autoencoder import Autoencoder
 from diptych_encoders.checks import each, whole
 from diptych_encoders.preset_files import read_presets

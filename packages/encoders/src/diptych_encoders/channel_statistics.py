@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen, validators
+
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, inferred, setting
-
 from diptych_encoders.checks import known
 
 

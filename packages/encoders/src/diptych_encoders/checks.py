@@ -19,9 +19,7 @@ def maybe(check: Any) -> Any:
 
 def each(check: Any) -> Any:
     """Check every item of a tuple that has at least one."""
-    return validators.deep_iterable(
-        check, validators.and_(validators.instance_of(tuple), validators.min_len(1))
-    )
+    return validators.deep_iterable(check, validators.and_(validators.instance_of(tuple), validators.min_len(1)))
 
 
 def known(size: int | None, name: str) -> int:
@@ -31,9 +29,7 @@ def known(size: int | None, name: str) -> int:
         ValueError: if it is still open, as it is in a part built on its own.
     """
     if size is None:
-        raise ValueError(
-            f"'{name}' follows from the model around a part; to build it alone, give `{name}=`"
-        )
+        raise ValueError(f"'{name}' follows from the model around a part; to build it alone, give `{name}=`")
     return size
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen, validators
+
 from diptych.ports import Port, Ports
 from diptych.spec.part import setting
 from diptych.spec.preprocess import Preprocess
-
 from diptych_encoders.preset_files import read_presets
 from diptych_encoders.vision_transformer import VisionTransformer
 

@@ -9,9 +9,7 @@ def diptych_register_encoder() -> list[Component]:
     """Return the encoders (pixels -> features)."""
     return [
         Component("clip", "diptych_encoders.clip:Clip", "CLIP vision transformer, any layer"),
-        Component(
-            "siglip", "diptych_encoders.siglip:Siglip", "SigLIP vision transformer, any layer"
-        ),
+        Component("siglip", "diptych_encoders.siglip:Siglip", "SigLIP vision transformer, any layer"),
     ]
 
 

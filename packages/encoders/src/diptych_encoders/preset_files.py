@@ -16,10 +16,7 @@ def read_presets(stem: str) -> dict[str, dict[str, Any]]:
         stem: the file name in `presets/` without `.json`.
     """
     text = files("diptych_encoders").joinpath("presets", f"{stem}.json").read_text("utf-8")
-    return {
-        name: {key: _frozen(value) for key, value in fields.items()}
-        for name, fields in json.loads(text).items()
-    }
+    return {name: {key: _frozen(value) for key, value in fields.items()} for name, fields in json.loads(text).items()}
 
 
 def _frozen(value: Any) -> Any:

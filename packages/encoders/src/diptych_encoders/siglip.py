@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
-from diptych.spec.preprocess import Preprocess
 
+from diptych.spec.preprocess import Preprocess
 from diptych_encoders.preset_files import read_presets
 from diptych_encoders.vision_transformer import VisionTransformer
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from attrs import frozen, validators
+
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, setting
-
 from diptych_encoders.checks import complain, maybe, whole
 
 
@@ -58,19 +58,22 @@ class VisionTransformer(PartSpec):
     )
     pool: int = setting("average the grid over pool x pool squares", default=1, check=whole())
     project: int | None = setting(
-        "project every token to this width, without bias, as the last step",
+        "project every token to this width, without bias, after pooling",
         default=None,
         check=maybe(whole()),
     )
     unit_features: bool = setting(
-        "give every feature mean 0 and variance 1 over its channels, as the very last step", default=False
+        "give every feature mean 0 and variance 1 over its channels, as the very last step",
+        default=False,
     )
     attention: Literal["sdpa", "eager"] = setting(
-        "how attention is computed; eager is quicker for bfloat16 on a CPU", default="sdpa"
+        "how attention is computed; eager is quicker for bfloat16 on a CPU",
+        default="sdpa",
+        check=validators.in_(("sdpa", "eager")),
     )
     position_init: float | Literal["sin-cos"] = setting(
-        "position table before training: std of a normal draw, or a 2-D sin-cos table",
-        default=0.5,
+        "position table before training: a 2-D sin-cos table, or the std of a normal draw",
+        default="sin-cos",
         check=_position_init,
     )
     weights: str | None = setting("folder or hub id of initial weights", default=None)
@@ -86,13 +89,10 @@ class VisionTransformer(PartSpec):
             fits = [n for n in range(1, self.hidden_width + 1) if self.hidden_width % n == 0]
             near = min(fits, key=lambda n: abs(n - self.heads))
             problems.append(
-                f"hidden_width {self.hidden_width} is not a multiple of heads "
-                f"{self.heads}; {near} heads would do"
+                f"hidden_width {self.hidden_width} is not a multiple of heads {self.heads}; {near} heads would do"
             )
         if self.patch_size > self.image_size:
-            problems.append(
-                f"patch_size {self.patch_size} is larger than image_size {self.image_size}"
-            )
+            problems.append(f"patch_size {self.patch_size} is larger than image_size {self.image_size}")
         elif self.patch_grid % self.pool:
             fits = [n for n in range(1, self.patch_grid + 1) if self.patch_grid % n == 0]
             problems.append(
@@ -101,13 +101,12 @@ class VisionTransformer(PartSpec):
             )
         if not 1 <= self.layers_used <= self.depth:
             problems.append(
-                f"layer {self.layer} is not there; {self.depth} layers are 1..{self.depth}"
-                f" or -1..-{self.depth}"
+                f"layer {self.layer} is not there; {self.depth} layers are 1..{self.depth} or -1..-{self.depth}"
             )
         if self.position_init == "sin-cos" and self.hidden_width % 4:
             problems.append(
                 "position_init 'sin-cos' needs a hidden_width that is a multiple of 4, "
-                f"not {self.hidden_width}"
+                f"not {self.hidden_width}; 0.5 (a normal draw) takes any"
             )
         complain(problems)
 

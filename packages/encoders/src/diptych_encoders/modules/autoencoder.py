@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
-from diptych.errors import CheckpointError
 from einops import rearrange, reduce
 from torch import Generator, Tensor, nn
 
+from diptych.errors import CheckpointError
 from diptych_encoders.modules.pretrained import compare_sizes, copy_weights, load_official
 
 
@@ -70,9 +70,7 @@ class TokenAutoencoder(nn.Module):
                 f"images {list(pixels.shape)} give a grid of {latents.shape[2]} x {latents.shape[3]} latents, but the "
                 f"spec says {self.grid} x {self.grid}; put them through its `preprocess`"
             )
-        return (
-            rearrange(latents, "b c h w -> b (h w) c") - self.shift_factor
-        ) * self.scaling_factor
+        return (rearrange(latents, "b c h w -> b (h w) c") - self.shift_factor) * self.scaling_factor
 
     def decode(self, latents: Tensor) -> Tensor:
         """Decode scaled latents `[b (h w) c]`, row-major, to pixels `[b 3 h w]` in [-1, 1].
@@ -99,9 +97,7 @@ class TokenAutoencoder(nn.Module):
     def distance(self, pixels: Tensor, painted: Tensor) -> Tensor:
         """Return the mean absolute or squared difference of each image: `[b 3 h w]` twice -> `[b]`."""
         gap = painted - pixels
-        return reduce(
-            gap.abs() if self.reconstruction == "l1" else gap.square(), "b c h w -> b", "mean"
-        )
+        return reduce(gap.abs() if self.reconstruction == "l1" else gap.square(), "b c h w -> b", "mean")
 
 
 def draw_like(tensor: Tensor, generator: Generator) -> Tensor:

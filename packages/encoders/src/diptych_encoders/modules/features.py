@@ -66,9 +66,7 @@ class VisionFeatures(nn.Module):
         extra, patches = states[:, : self.extra_tokens], states[:, self.extra_tokens :]
         if self.pool > 1:
             squares = rearrange(patches, "b (h w) d -> b h w d", h=self.grid)
-            patches = reduce(
-                squares, "b (h i) (w j) d -> b (h w) d", "mean", i=self.pool, j=self.pool
-            )
+            patches = reduce(squares, "b (h i) (w j) d -> b (h w) d", "mean", i=self.pool, j=self.pool)
         features = torch.cat([extra, patches], dim=1) if self.keep_extra else patches
         if self.projection is not None:
             features = self.projection(features)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from diptych.errors import RequestError
 from torch import Tensor, nn
 
+from diptych.errors import RequestError
 from diptych_encoders.modules.moments import Moments
 
 
@@ -27,9 +27,7 @@ class FittedNormaliser(nn.Module):
         super().__init__()
         self.channels = channels
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
-        self._ready = (
-            False  # the flag without a wait for the device, and without a break in a traced graph
-        )
+        self._ready = False  # the flag without a wait for the device, and without a break in a traced graph
         self.register_load_state_dict_post_hook(_note_loaded)
 
     @torch.no_grad()

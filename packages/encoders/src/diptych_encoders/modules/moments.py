@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from diptych.errors import DataError
 from einops import rearrange
 from torch import Tensor
+
+from diptych.errors import DataError
 
 
 class Moments:
@@ -63,7 +64,5 @@ class Moments:
             DataError: if fewer than two vectors were added.
         """
         if self.count < 2:
-            raise DataError(
-                f"a normaliser needs at least two vectors to be fitted on; it was given {self.count}"
-            )
+            raise DataError(f"a normaliser needs at least two vectors to be fitted on; it was given {self.count}")
         return self.deviations / self.count

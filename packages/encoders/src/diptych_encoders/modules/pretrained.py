@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from diptych.errors import CheckpointError
 from safetensors import SafetensorError
 from torch import Tensor, nn
+
+from diptych.errors import CheckpointError
 
 
 def read_config(kind: Any, source: str) -> Any:
@@ -62,15 +63,11 @@ def load_official(kind: Any, source: str, **options: Any) -> tuple[dict[str, Ten
     try:
         model, report = kind.from_pretrained(source, output_loading_info=True, **options)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(
-            f"weights '{source}' cannot be read as a {kind.__name__}: {error}"
-        ) from error
+        raise CheckpointError(f"weights '{source}' cannot be read as a {kind.__name__}: {error}") from error
     return dict(model.state_dict()), set(report["missing_keys"])
 
 
-def copy_weights(
-    module: nn.Module, tensors: Mapping[str, Tensor], source: str, missing: Iterable[str]
-) -> None:
+def copy_weights(module: nn.Module, tensors: Mapping[str, Tensor], source: str, missing: Iterable[str]) -> None:
     """Copy tensors into a module, which takes what it has and needs all of that.
 
     Args:

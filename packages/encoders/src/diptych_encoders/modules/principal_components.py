@@ -17,9 +17,7 @@ class PrincipalComponentNormaliser(FittedNormaliser):
     variance_kept: Tensor
     cross = True
 
-    def __init__(
-        self, channels: int, *, kept: int, whiten: float = 1.0, floor: float = 1e-6
-    ) -> None:
+    def __init__(self, channels: int, *, kept: int, whiten: float = 1.0, floor: float = 1e-6) -> None:
         """Start unfitted.
 
         Args:
