@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import attrs
@@ -122,7 +123,11 @@ def _fill(spec: ModelSpec, ports: dict[str, Ports], table: SizeTable) -> ModelSp
         part = dict(walk_parts(spec))[path]
         sizes = {name: size for name in _inferred(part) if (size := table.size((path, name))) is not None}
         if sizes:
-            spec = replace_part(spec, path, evolved(part, **sizes))
+            try:
+                changed = evolved(part, **sizes)
+            except (ValueError, TypeError) as error:  # a part may refuse what follows for it
+                raise SpecError([Problem(path, str(error.args[0] if error.args else error), "mismatch")]) from error
+            spec = replace_part(spec, path, changed)
     return spec
 
 
@@ -148,6 +153,9 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
             yield Problem(path, f"'{name}' is not there{suggest(name, known)}{there}", "reference")
 
     vision, steps = list(spec.vision), [step.name for step in spec.generate]
+    for path, name in [*(("vision", name) for name in vision), *(("generate", name) for name in steps)]:
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            yield Problem(f"{path}.{name}", f"'{name}' is no name: use letters, digits, _ and -", "reference")
     if spec.understand:
         yield from check("understand.encoder", spec.understand.encoder, [*vision, "backbone"], "under vision")
         if spec.understand.encoder == "backbone" and not getattr(spec.backbone, "reads_pictures", False):
