@@ -36,8 +36,8 @@ class Thing:
     code: str
 
 
-# noun, codepoint, plural where it is not noun + s; all three styles draw every one, and the judge
-# tells them apart by noto-v1 alone
+# noun, codepoint, plural where it is not noun + s; all three styles draw every one, each in one
+# piece (but for noto-v1's candle), and the judge tells them apart by noto-v1 alone
 _OBJECTS = (
     ("banana", "1F34C", ""),
     ("watermelon", "1F349", ""),
