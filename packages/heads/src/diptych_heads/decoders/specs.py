@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import frozen, validators
 
@@ -39,7 +40,9 @@ class ConvPixels(PartSpec):
     kind: ClassVar[str] = "decoder"
     widths: tuple[int, ...] = setting("channels of each level; the grid doubles between levels")
     blocks: tuple[int, ...] = setting("residual blocks of each level")
-    pixel_patch: int = setting("side of the square that the last level's cells become")
+    pixel_patch: int = setting(
+        "side of the square that the last level's cells become", check=_POSITIVE
+    )
     l1: float = setting(_L1, default=1.0, check=_WEIGHT)
     mse: float = setting(_MSE, default=1.0, check=_WEIGHT)
     edges: float = setting(_EDGES, default=0.0, check=_WEIGHT)
@@ -47,6 +50,11 @@ class ConvPixels(PartSpec):
     channels: int | None = inferred("channels of the features")
     height: int | None = inferred("rows of the features' grid")
     width: int | None = inferred("columns of the features' grid")
+
+    @classmethod
+    def presets(cls) -> Mapping[str, Mapping[str, Any]]:
+        """Return `x16`: 4 x 4 features to 64 x 64 pixels, made for drawings and a CPU."""
+        return {"x16": {"widths": (192, 128, 64, 48), "blocks": (2, 2, 2, 1), "pixel_patch": 2}}
 
     def __attrs_post_init__(self) -> None:
         """Refuse levels that do not pair up."""
