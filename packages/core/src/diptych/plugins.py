@@ -111,7 +111,7 @@ def _load_one(filled: Registry, source: PluginSource) -> LoadedPlugin:
             except PluginError as error:
                 clashes.append(str(error))
         return LoadedPlugin(*_identity(source), error="; ".join(clashes) or None)
-    except Exception as error:  # a plugin may fail in any way; it is named and set aside
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way; it is named and set aside
         return LoadedPlugin(fate.name, fate.distribution, fate.version, f"{type(error).__name__}: {error}")
 
 
@@ -127,7 +127,11 @@ def _records(module: ModuleType) -> list[tuple[str, Component]]:
     manager.register(module)
     records = []
     for kind in KINDS:
-        for returned in getattr(manager.hook, _PREFIX + kind)():
+        hook = getattr(manager.hook, _PREFIX + kind)
+        answers = hook()
+        if len(answers) < len(hook.get_hookimpls()):  # pluggy leaves None out
+            raise PluginError(f"{_PREFIX}{kind} returned None, not a list of diptych.Component records")
+        for returned in answers:
             for component in returned:
                 if not isinstance(component, Component):
                     raise PluginError(f"{_PREFIX}{kind} returned {component!r}, not a diptych.Component record")

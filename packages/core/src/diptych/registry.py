@@ -69,10 +69,10 @@ class Registered:
             if self.kind == "spec":
                 return Path(str(files(module).joinpath(attribute)))
             return getattr(import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # a module may fail in any way while it is imported
             raise PluginError(
                 f"{self.kind} '{self.component.name}' of {self.distribution} points at "
-                f"'{self.component.target}', which cannot be imported: {error}"
+                f"'{self.component.target}', which cannot be imported: {type(error).__name__}: {error}"
             ) from error
 
 
