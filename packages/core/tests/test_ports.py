@@ -1,5 +1,6 @@
 """Ports: sizes follow along connections, and what does not fit is found and named at both ends."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -132,7 +133,7 @@ def chains(draw: Any) -> tuple[list[int], list[Any], int]:
     """Widths along a chain, the connectors between them, each with its sizes given or left out, and a first width."""
     widths = draw(st.lists(st.integers(1, 9), min_size=2, max_size=7))
     made = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         cls = draw(st.sampled_from([LinearConnector, MlpConnector]))
         given_in, given_out = draw(st.booleans()), draw(st.booleans())
         made.append(cls(in_width=before if given_in else None, out_width=after if given_out else None))
