@@ -11,9 +11,9 @@ from diptych.objectives.batch import Batch
 class PaintObjective(nn.Module):
     """Prompt -> condition -> the head's loss against the target of the picture to make."""
 
-    def __init__(self, step: str | None) -> None:
+    def __init__(self, step: str | None, draws: int) -> None:
         super().__init__()
-        self.step = step
+        self.step, self.draws = step, draws
 
     def forward(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Compute the loss over the samples that ask for a picture: -> {"paint": scalar}, or nothing."""
@@ -26,5 +26,6 @@ class PaintObjective(nn.Module):
             target = model.normalise(step.name, batch.features(step.target)[batch.rows(chosen)])
         prompts = [batch.samples[row].turns[-2].text() for row in chosen]
         condition, mask = model.conditions(model.painting(prompts, step.name), step.name)
+        target, condition, mask = (each.repeat_interleave(self.draws, 0) for each in (target, condition, mask))
         losses = model.parts.step(step.name)["head"].loss(target, condition, mask, generator)
         return {f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint": losses.mean()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from attrs import frozen
+from attrs import frozen, validators
 
 from diptych.spec.part import PartSpec, setting
 
@@ -31,13 +31,16 @@ class Paint(PartSpec):
     """The loss of a generate step's head, on samples whose last turn is a picture."""
 
     kind: ClassVar[str] = "objective"
-    step: str | None = setting("the generate step; the only one unless given", default=None)
+    step: str | None = setting("the generate step; the first one unless given", default=None)
+    draws: int = setting(
+        "noises drawn a sample: cheap where reading the prompt costs more than the head", default=1, check=validators.ge(1)
+    )
 
     def build(self) -> nn.Module:
         """Make the objective."""
         from diptych.objectives.paint import PaintObjective
 
-        return PaintObjective(self.step)
+        return PaintObjective(self.step, self.draws)
 
 
 @frozen
