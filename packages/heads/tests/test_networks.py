@@ -165,6 +165,11 @@ def test_patches(name):
     assert out.shape == x.shape
 
 
+def test_patches_that_do_not_fit(name):
+    with pytest.raises(Exception, match="patches of 3"):
+        evolve(NETWORKS[name], patch_size=3).build()
+
+
 def test_compiled_whole(name):
     torch._dynamo.reset()
     network = shaken(NETWORKS[name].build())

@@ -103,8 +103,8 @@ class ResidualBlock(nn.Module):
         self.norm = ChannelNorm(channels)
         self.first = nn.Conv2d(channels, channels, 3, padding=1)
         self.second = nn.Conv2d(channels, channels, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for each in self.second.parameters():
+            nn.init.zeros_(each)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `b c h w -> b c h w`."""

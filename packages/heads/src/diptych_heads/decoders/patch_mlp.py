@@ -37,7 +37,8 @@ class PatchMlpDecoder(nn.Module):
         hidden: list[nn.Module] = []
         for before, after in pairwise(widths):
             hidden += [nn.Linear(before, after), nn.GELU()]
-        self.mlp = nn.Sequential(*hidden, nn.Linear(hidden_width, 3 * pixel_patch**2))
+        self.hidden = nn.Sequential(*hidden)
+        self.to_pixels = nn.Linear(hidden_width, 3 * pixel_patch**2)
 
     def forward(self, features: Tensor, generators: Sequence[Generator] | None = None) -> Tensor:
         """Draw features `b (h w) c` as pixels `b 3 H W` in [-1, 1]; nothing here is random."""
@@ -60,5 +61,5 @@ class PatchMlpDecoder(nn.Module):
 
     def _draw(self, features: Tensor) -> Tensor:
         """Map normalised features `b (h w) c` to pixels that may leave [-1, 1]."""
-        dtype = self.mlp[-1].weight.dtype
-        return unpatchify(self.mlp(features.to(dtype)), self.pixel_patch, self.height)
+        patches = self.to_pixels(self.hidden(features.to(self.to_pixels.weight.dtype)))
+        return unpatchify(patches, self.pixel_patch, self.height)

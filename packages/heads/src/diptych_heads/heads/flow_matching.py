@@ -67,7 +67,7 @@ class FlowMatchingHead(nn.Module):
     ) -> None:
         """Put the pieces together; `target_shape` is (channels, height, width)."""
         super().__init__()
-        self.network = network
+        self.network: Any = network
         self.noise_schedule = noise_schedule
         self.timesteps = timesteps
         self.prediction: Prediction = prediction

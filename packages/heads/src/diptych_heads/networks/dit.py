@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,6 +12,7 @@ from diptych_heads.networks.attention import masked_mean, usable_mask
 from diptych_heads.networks.dit_block import DitBlock
 from diptych_heads.networks.patches import patchify, unpatchify
 from diptych_heads.networks.positions import sin_cos_positions, sinusoid, sinusoid_frequencies
+from diptych_heads.networks.two_layers import TwoLayers
 
 
 _SINUSOID = 256
@@ -59,13 +62,13 @@ class DitNetwork(nn.Module):
         self.positions = None
         if learned_positions:
             self.positions = nn.Parameter(sin_cos_positions(*self.grid, hidden_width))
-        self.embed_time = nn.Sequential(
-            nn.Linear(_SINUSOID, hidden_width), nn.SiLU(), nn.Linear(hidden_width, hidden_width)
-        )
+        self.embed_time = TwoLayers(_SINUSOID, hidden_width, hidden_width, nn.SiLU())
         self.condition_norm = nn.LayerNorm(condition_width, eps=1e-6)
         self.embed_condition = nn.Linear(condition_width, hidden_width)
         self.embed_pooled = nn.Linear(hidden_width, hidden_width)
-        self.blocks = nn.ModuleList(DitBlock(hidden_width, heads, mlp_width) for _ in range(layers))
+        self.blocks: Sequence[DitBlock] = nn.ModuleList(  # type: ignore[assignment]
+            DitBlock(hidden_width, heads, mlp_width) for _ in range(layers)
+        )
         self.modulation = nn.Linear(hidden_width, 2 * hidden_width)
         self.to_output = nn.Linear(hidden_width, channels * patch_size**2)
         self._initialise()
@@ -124,8 +127,8 @@ class DitNetwork(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        for index in (0, 2):
-            nn.init.normal_(self.embed_time[index].weight, std=0.02)
+        for linear in (self.embed_time.linear_1, self.embed_time.linear_2):
+            nn.init.normal_(linear.weight, std=0.02)
         zeroed = [self.modulation, self.to_output]
         zeroed += [layer for block in self.blocks for layer in (block.modulation, block.cross_out)]
         for linear in zeroed:

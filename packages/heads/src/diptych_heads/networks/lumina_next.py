@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,6 +12,7 @@ from diptych_heads.networks.attention import masked_mean, usable_mask
 from diptych_heads.networks.lumina_next_block import LuminaNextBlock
 from diptych_heads.networks.patches import patchify, unpatchify
 from diptych_heads.networks.positions import rope_table, sinusoid, sinusoid_frequencies
+from diptych_heads.networks.two_layers import TwoLayers
 
 
 _SINUSOID = 256
@@ -71,7 +74,7 @@ class LuminaNextNetwork(nn.Module):
             condition_width, hidden_width, hidden_width, nn.GELU(approximate="tanh")
         )
         self.time_caption_embed = TimeAndCaption(hidden_width, time_width)
-        self.layers = nn.ModuleList(
+        self.layers: Sequence[LuminaNextBlock] = nn.ModuleList(  # type: ignore[assignment]
             LuminaNextBlock(
                 hidden_width,
                 heads,
@@ -156,21 +159,6 @@ class PatchEmbedding(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map `b n size -> b n width`."""
         return self.proj(x)
-
-
-class TwoLayers(nn.Module):
-    """Linear, activation, linear."""
-
-    def __init__(self, width: int, inner: int, out: int, activation: nn.Module) -> None:
-        """Make both maps."""
-        super().__init__()
-        self.linear_1 = nn.Linear(width, inner)
-        self.activation = activation
-        self.linear_2 = nn.Linear(inner, out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map `... width -> ... out`."""
-        return self.linear_2(self.activation(self.linear_1(x)))
 
 
 class TimeAndCaption(nn.Module):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from attrs import frozen, validators
 
+from diptych.errors import Problem, SpecError
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, inferred, setting
 from diptych_heads.sizes import known
@@ -95,8 +96,8 @@ class LuminaNext(PartSpec):
 
         return LuminaNextNetwork(
             channels=known(self, "channels"),
-            height=known(self, "height"),
-            width=known(self, "width"),
+            height=_divided(self, "height"),
+            width=_divided(self, "width"),
             condition_width=known(self, "condition_width"),
             hidden_width=self.hidden_width,
             layers=self.layers,
@@ -149,8 +150,8 @@ class Dit(PartSpec):
 
         return DitNetwork(
             channels=known(self, "channels"),
-            height=known(self, "height"),
-            width=known(self, "width"),
+            height=_divided(self, "height"),
+            width=_divided(self, "width"),
             condition_width=known(self, "condition_width"),
             hidden_width=self.hidden_width,
             layers=self.layers,
@@ -159,3 +160,11 @@ class Dit(PartSpec):
             patch_size=self.patch_size,
             learned_positions=self.positions == "learned",
         )
+
+
+def _divided(spec: LuminaNext | Dit, name: str) -> int:
+    size = known(spec, name)
+    if size % spec.patch_size:
+        message = f"{size} cannot be cut into patches of {spec.patch_size}; choose a divisor"
+        raise SpecError([Problem("patch_size", message, "mismatch")], type(spec).__name__)
+    return size
