@@ -33,7 +33,13 @@ def command(as_json: bool) -> None:
     }
     if as_json:
         print_json(found)
-        return
+    else:
+        _print(found)
+    if any(each["error"] for each in found["plugins"]):
+        raise SystemExit(1)
+
+
+def _print(found: dict[str, Any]) -> None:
     click.echo(f"python {found['python']}")
     for name, number in found["packages"].items():
         click.echo(f"  {name:<18} {number or 'not installed'}")
@@ -44,8 +50,6 @@ def command(as_json: bool) -> None:
     click.echo("kernels")
     for name, text in found["kernels"].items():
         click.echo(f"  {name:<18} {text}")
-    if any(each["error"] for each in found["plugins"]):
-        raise SystemExit(1)
 
 
 def _version(name: str) -> str | None:
