@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
 
+from diptych.errors import DiptychError, Problem, SpecError
 from diptych.spec.model import GenerateStep, ModelSpec
+from diptych.spec.part import PartSpec
 
 
 class Assembly(nn.Module):
@@ -16,18 +19,22 @@ class Assembly(nn.Module):
     """
 
     def __init__(self, spec: ModelSpec) -> None:
-        """Build every part of a resolved spec."""
+        """Build every part of a resolved spec.
+
+        Raises:
+            SpecError: naming the part that cannot be built as it is described.
+        """
         super().__init__()
-        self.backbone: Any = spec.backbone.build()
-        self.vision = nn.ModuleDict({name: part.build() for name, part in spec.vision.items()})
+        self.backbone: Any = _build(spec.backbone, "backbone")
+        self.vision = _tree("vision", {name: _build(part, f"vision.{name}") for name, part in spec.vision.items()})
         if spec.understand and spec.understand.connector:
-            self.understand = nn.ModuleDict({"connector": spec.understand.connector.build()})
+            self.understand = nn.ModuleDict({"connector": _build(spec.understand.connector, "understand.connector")})
         if spec.text:
-            self.text: Any = spec.text.build()
+            self.text: Any = _build(spec.text, "text")
         if spec.generate:
-            self.generate = nn.ModuleDict({step.name: _step(step) for step in spec.generate})
+            self.generate = _tree("generate", {step.name: _step(step) for step in spec.generate})
         if spec.decode and spec.decode.decoder:
-            self.decode = nn.ModuleDict({"decoder": spec.decode.decoder.build()})
+            self.decode = nn.ModuleDict({"decoder": _build(spec.decode.decoder, "decode.decoder")})
 
     @property
     def connector(self) -> Any:
@@ -45,7 +52,25 @@ class Assembly(nn.Module):
 
 
 def _step(step: GenerateStep) -> nn.ModuleDict:
-    parts = {"condition": step.condition.build(), "head": step.head.build()}
+    path = f"generate.{step.name}"
+    parts = {"condition": _build(step.condition, f"{path}.condition"), "head": _build(step.head, f"{path}.head")}
     if step.normalise:
-        parts["normalise"] = step.normalise.build()
+        parts["normalise"] = _build(step.normalise, f"{path}.normalise")
     return nn.ModuleDict(parts)
+
+
+def _build(part: PartSpec, path: str) -> nn.Module:
+    try:
+        return part.build()
+    except (DiptychError, ImportError):
+        raise
+    except Exception as error:  # libraries refuse impossible sizes in any way they like
+        message = f"cannot be built as it is described: {type(error).__name__}: {error}"
+        raise SpecError([Problem(path, message)]) from error
+
+
+def _tree(path: str, parts: Mapping[str, nn.Module]) -> nn.ModuleDict:
+    try:
+        return nn.ModuleDict(parts)
+    except KeyError as error:  # torch keeps some names, such as `type` and `pop`, for itself
+        raise SpecError([Problem(path, f"this name cannot be used: {error.args[0]}; choose another")]) from error

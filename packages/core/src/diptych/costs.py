@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diptych.assembly import Assembly
 from diptych.conditions.readout import Readout
+from diptych.errors import DiptychError, Problem, SpecError
 from diptych.spec.model import GenerateStep, ModelSpec
 from diptych.spec.wiring import OUTPUT_OF, Resolved
 
@@ -39,22 +40,24 @@ class Costs:
 
 
 def costs(resolved: Resolved) -> Costs:
-    """Measure a resolved spec of any size, allocating nothing."""
+    """Measure a resolved spec of any size, allocating nothing.
+
+    Raises:
+        SpecError: if a part cannot be built, or the parts do not run together.
+    """
     spec = resolved.spec
     with torch.device("meta"):
         parts = Assembly(spec)
         parameters = _parameters(parts)
         total = sum(parameters.values())
         buffers = sum(each.numel() for each in parts.buffers())
-        meter = _Meter(spec, parts, resolved)
-        flops = {}
-        if spec.understand and spec.understand.encoder != "backbone":
-            flops["image understood"] = meter.understand()
-        if spec.generate:
-            flops["image generated"] = meter.generate()
-        sample = meter.training_sample()
-        if sample:
-            flops["training sample"] = sample
+        try:
+            flops = _flops(spec, _Meter(spec, parts, resolved))
+        except DiptychError:
+            raise
+        except Exception as error:  # shapes that fit by their ports and still do not by torch
+            message = f"the parts do not run together: {type(error).__name__}: {error}"
+            raise SpecError([Problem("", message)], spec.name) from error
     memory = {
         "weights/float32": 4 * (total + buffers),
         "weights/bfloat16": 2 * (total + buffers),
@@ -65,6 +68,17 @@ def costs(resolved: Resolved) -> Costs:
         "a training sample is read, and painted at one timestep; backward = 2 x forward",
     ]
     return Costs(parameters, memory, flops, tuple(assumed))
+
+
+def _flops(spec: ModelSpec, meter: _Meter) -> dict[str, int]:
+    flops = {}
+    if spec.understand and spec.understand.encoder != "backbone":
+        flops["image understood"] = meter.understand()
+    if spec.generate:
+        flops["image generated"] = meter.generate()
+    if sample := meter.training_sample():
+        flops["training sample"] = sample
+    return flops
 
 
 def _parameters(parts: Assembly) -> dict[str, int]:
