@@ -35,6 +35,20 @@ def test_all_problems_come_at_once():
 
 
 @pytest.mark.parametrize(
+    ("sizes", "says"),
+    [
+        ({"heads": 4, "kv_heads": 3}, "kv_heads 3 must divide heads 4"),
+        ({"width": 10, "heads": 2}, "must be even"),
+        ({"width": 4, "heads": 4}, "must be even and at least 2"),
+        ({"head_width": 3}, "must be even"),
+    ],
+)
+def test_heads_that_do_not_divide_are_refused_when_read(sizes, says):
+    found = problems_of(model_data(backbone={"type": "hf-causal-lm", "width": 16, **sizes}))
+    assert says in found["backbone"].message
+
+
+@pytest.mark.parametrize(
     ("change", "path", "code", "says"),
     [
         ({"backbone": None}, "backbone", "wrong-type", "such as {type: hf-causal-lm}"),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from diptych.backbones.hf_module import HFCausalLM
 
 _POSITIVE = validators.ge(1)
+_OPTIONAL = validators.optional(_POSITIVE)
 
 
 @frozen
@@ -28,9 +29,11 @@ class HFCausalLMSpec(PartSpec):
     width: int = setting("hidden size", default=128, check=_POSITIVE)
     layers: int = setting("number of layers", default=4, check=_POSITIVE)
     heads: int = setting("attention heads", default=4, check=_POSITIVE)
-    kv_heads: int | None = setting("key/value heads; as many as heads unless given", default=None)
-    head_width: int | None = setting("width of one head; width / heads unless given", default=None)
-    mlp_width: int | None = setting("inner width of the MLP; 8/3 of the width unless given", default=None)
+    kv_heads: int | None = setting("key/value heads; as many as heads unless given", default=None, check=_OPTIONAL)
+    head_width: int | None = setting("width of one head; width / heads unless given", default=None, check=_OPTIONAL)
+    mlp_width: int | None = setting(
+        "inner width of the MLP; 8/3 of the width unless given", default=None, check=_OPTIONAL
+    )
     max_length: int = setting("most positions", default=4096, check=_POSITIVE)
     tied: bool = setting("share the embedding with the output", default=True)
     init_std: float = setting("standard deviation of fresh weights", default=0.02, check=validators.gt(0))
@@ -40,6 +43,16 @@ class HFCausalLMSpec(PartSpec):
     extra: Mapping[str, Any] = setting("further fields of the transformers config", factory=dict)
     weights: str | None = setting("a hub id or folder of initial weights, read by build(…, weights=True)", default=None)
     vocabulary: int | None = inferred("number of ids")
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse heads that do not divide."""
+        if self.heads % (self.kv_heads or self.heads):
+            raise ValueError(f"kv_heads {self.kv_heads} must divide heads {self.heads}")
+        if (self.head_width or self.width // self.heads) % 2 or self.width < 2 * self.heads:
+            raise ValueError(
+                f"a head of width {self.width} / {self.heads} must be even and at least 2 (rotary positions turn "
+                "pairs); give `head_width`, or another number of heads"
+            )
 
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
