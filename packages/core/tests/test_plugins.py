@@ -55,7 +55,7 @@ def test_a_broken_plugin_is_set_aside_and_named(source, says):
 
 @pytest.mark.parametrize(("source", "says"), BROKEN, ids=[says.split()[0] for _, says in BROKEN])
 def test_under_the_strict_switch_it_is_an_error(source, says):
-    with pytest.raises(PluginError, match="plugin 'bad' of bad-dist 1.2 failed") as caught:
+    with pytest.raises(PluginError, match="plugin 'bad' of bad-dist") as caught:
         load_plugins([plugin(source, "bad", "bad-dist"), GOOD], strict=True)
     assert says in str(caught.value)
 

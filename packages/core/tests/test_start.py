@@ -66,4 +66,4 @@ def test_every_public_name_is_there():
         assert getattr(diptych, name) is not None
     assert dir(diptych) == diptych.__all__
     with pytest.raises(AttributeError, match="it has Component, "):
-        diptych.nothing
+        _ = diptych.nothing
