@@ -90,7 +90,15 @@ class UnifiedModel:
         return self.parts.backbone(embeds, sequences.mask, cache)
 
     def sequences(self, encoded: Sequence[Encoded]) -> Sequences:
-        """Pad encoded sequences into a batch on the model's device."""
+        """Pad encoded sequences into a batch on the model's device.
+
+        Raises:
+            RequestError: if one is longer than the backbone reads.
+        """
+        longest = max((len(each.ids) for each in encoded), default=0)
+        most: int = getattr(self.spec.backbone, "max_length", longest)
+        if longest > most:
+            raise RequestError(f"the text takes {longest} tokens, but this backbone reads at most {most}; shorten it")
         return Sequences.of(encoded, 0, self.device)
 
     # -- painting --------------------------------------------------------------------------------------------------
@@ -154,15 +162,18 @@ class UnifiedModel:
         """Continue conversations, greedily: -> the assistant's next turn of each.
 
         Raises:
-            RequestError: if the model has no text head, or a picture is given that it cannot read.
+            RequestError: if the model has no text head, a picture is given that it cannot read, a question is empty
+                or too long, or max_tokens < 1.
         """
         from diptych.decoding import continue_text
 
+        if max_tokens < 1:
+            raise RequestError(f"max_tokens is {max_tokens}, but at least 1 token can be written")
         self._need_text(any(turn.pictures() for turns in conversations for turn in turns))
         for turns in conversations:
             if not any(turn.text().strip() or turn.pictures() for turn in turns):
                 raise RequestError("the question is empty; ask something about the picture")
-        return continue_text(self, conversations, max_tokens)
+        return continue_text(self, conversations, max_tokens) if conversations else []
 
     @torch.inference_mode()
     def generate(

@@ -32,6 +32,7 @@ class PlainTransformerSpec(PartSpec):
     layers: int = setting("number of layers", default=2, check=validators.ge(1))
     heads: int = setting("attention heads", default=4, check=[validators.ge(1), _divides])
     mlp_ratio: float = setting("inner width of the MLP over the width", default=8 / 3, check=validators.gt(0))
+    max_length: int = setting("most positions", default=4096, check=validators.ge(1))
     vocabulary: int | None = inferred("number of ids")
 
     def ports(self) -> Ports:
