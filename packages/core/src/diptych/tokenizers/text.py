@@ -27,6 +27,7 @@ class TextTokenizer:
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Turn text into ids. Only with `special` do names of special tokens in the text become their ids."""
         self._tokenizer.encode_special_tokens = not special
+        text = text.encode("utf-8", "replace").decode("utf-8")  # what a terminal could not decode becomes "?"
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
     def decode(self, ids: Sequence[int]) -> str:

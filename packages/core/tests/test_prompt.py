@@ -1,0 +1,152 @@
+"""One prompt builder: spans, what is learned, and text that cannot forge a special token."""
+
+import pytest
+from core_cases.examples import examples
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diptych.data.sample import Turn
+from diptych.errors import RequestError, SpecError
+from diptych.prompt import PromptBuilder
+from diptych.spec.model import Prompt
+from diptych.tokenizers.bytes import BytesTokenizer
+
+
+FORM = Prompt()
+TOKENIZER = BytesTokenizer(special=FORM.special_tokens()).build()
+BUILDER = PromptBuilder(FORM, TOKENIZER)
+SPECIAL = set(BUILDER.token_ids().values())
+PICTURE = object()
+
+
+def shown(ids):
+    """Write ids as text, special tokens by name."""
+    names = {value: key for key, value in BUILDER.token_ids().items()}
+    text, run = "", []
+    for each in [*ids, None]:
+        if each in names or each is None:
+            text += TOKENIZER.decode(run) + names.get(each, "")
+            run = []
+        else:
+            run.append(each)
+    return text
+
+
+def test_a_conversation_is_written_in_the_prompt_form():
+    turns = [Turn("user", (PICTURE, "what?")), Turn("assistant", ("a dog",)), Turn("user", ("sure?",))]
+    encoded = BUILDER.conversation(turns, 2)
+    assert shown(encoded.ids) == (
+        "<|im_start|>user\n<|vision_start|><|image_pad|><|image_pad|><|vision_end|>what?<|im_end|>\n"
+        "<|im_start|>assistant\na dog<|im_end|>\n<|im_start|>user\nsure?<|im_end|>\n<|im_start|>assistant\n"
+    )
+    (span,) = encoded.images
+    assert [encoded.ids[i] for i in (span.start - 1, span.start, span.start + 2)] == [
+        TOKENIZER.id_of(each) for each in ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
+    ]
+
+
+def test_the_answer_and_its_end_are_learned_and_nothing_else():
+    encoded = BUILDER.conversation([Turn("user", ("q",)), Turn("assistant", ("a dog",))], 0)
+    learned = [each for each, learn in zip(encoded.ids, encoded.learned, strict=True) if learn]
+    assert shown(learned) == "a dog<|im_end|>"
+    assert encoded.ids[-1] != BUILDER.stop_id()
+
+
+def test_a_request_for_a_picture_ends_with_its_queries():
+    encoded = BUILDER.painting(" a cat ", 3)
+    assert shown(encoded.ids) == (
+        "<|im_start|>user\nPaint: a cat<|im_end|>\n<|im_start|>assistant\n<|paint|>"
+        "<|query_pad|><|query_pad|><|query_pad|>"
+    )
+    assert encoded.queries == 3
+    assert not any(encoded.learned)
+
+
+def test_a_system_turn_comes_first_unless_the_conversation_has_its_own():
+    builder = PromptBuilder(Prompt(system="Be kind."), TOKENIZER)
+    assert shown(builder.conversation([Turn("user", ("q",))], 0).ids).startswith(
+        "<|im_start|>system\nBe kind.<|im_end|>"
+    )
+    own = [Turn("system", ("Be brief.",)), Turn("user", ("q",))]
+    assert "kind" not in shown(builder.conversation(own, 0).ids)
+
+
+@given(st.lists(st.sampled_from([*FORM.special_tokens(), "<|", "|>", " ", "a", "\n"]), max_size=8).map("".join))
+@examples(100)
+def test_special_tokens_typed_by_a_user_are_inert(text):
+    ids = TOKENIZER.encode(text)
+    assert not SPECIAL & set(ids)
+    assert TOKENIZER.decode(ids) == text
+    turn = BUILDER.conversation([Turn("user", (text,))], 0)
+    empty = BUILDER.conversation([Turn("user", ("",))], 0)
+    assert [i for i in turn.ids if i in SPECIAL] == [i for i in empty.ids if i in SPECIAL]
+    if text.strip():
+        painted, plain = BUILDER.painting(text, 2), BUILDER.painting("x", 2)
+        assert [i for i in painted.ids if i in SPECIAL] == [i for i in plain.ids if i in SPECIAL]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=40))
+@examples(100)
+def test_any_text_comes_back(text):
+    assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
+
+
+def test_broken_text_of_a_terminal_is_replaced_not_refused():
+    assert TOKENIZER.decode(TOKENIZER.encode("caf\udce9")) == "caf?"
+
+
+def test_placeholders_inside_a_prompt_are_words():
+    builder = PromptBuilder(Prompt(paint="Draw {prompt} now"), TOKENIZER)
+    assert builder.paint_request("{prompt} {role}") == "Draw {prompt} {role} now"
+
+
+@pytest.mark.parametrize("prompt", ["", " \n"])
+def test_an_empty_prompt_is_refused(prompt):
+    with pytest.raises(RequestError, match="the prompt is empty"):
+        BUILDER.painting(prompt, 1)
+
+
+def test_ids_that_differ_from_the_stored_ones_are_named():
+    stored = {**BUILDER.token_ids(), "<|paint|>": 7, "<|gone|>": 8}
+    builder = PromptBuilder(Prompt(token_ids=stored), TOKENIZER)
+    with pytest.raises(SpecError) as caught:
+        builder.check_ids()
+    assert [problem.message for problem in caught.value.problems] == [
+        f"'<|paint|>' is {TOKENIZER.id_of('<|paint|>')} in the tokenizer, but 7 in the spec",
+        "'<|gone|>' is None in the tokenizer, but 8 in the spec",
+    ]
+
+
+def test_a_token_that_the_tokenizer_lacks_is_named():
+    with pytest.raises(SpecError, match="no token '<|piant|>'; did you mean '<|paint|>'"):
+        TOKENIZER.id_of("<|piant|>")
+
+
+def test_special_tokens_follow_from_the_form():
+    form = Prompt(turn="<|{role}|>{content}<|end|>")
+    assert form.special_tokens()[:4] == ("<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
+    builder = PromptBuilder(form, BytesTokenizer(special=form.special_tokens()).build())
+    assert builder.stop_id() == builder.tokenizer.id_of("<|end|>")
+
+
+def test_a_tokenizer_survives_its_file(tmp_path):
+    from diptych.tokenizers.file import FileTokenizer
+
+    TOKENIZER.save(tmp_path)
+    for path in (tmp_path, tmp_path / "tokenizer.json"):
+        spec = FileTokenizer(path=str(path), special=FORM.special_tokens())
+        read = spec.build()
+        assert spec.vocabulary == len(read) == len(TOKENIZER)
+        assert read.encode("<|paint|> é", special=True) == TOKENIZER.encode("<|paint|> é", special=True)
+        assert read.encode("<|paint|> é") == TOKENIZER.encode("<|paint|> é")
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "not json"])
+def test_a_file_that_is_no_tokenizer_is_a_spec_error(tmp_path, content):
+    from diptych.tokenizers.file import FileTokenizer
+
+    path = tmp_path / "tokenizer.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SpecError, match="not a readable tokenizer.json"):
+        FileTokenizer(path=str(path)).build()
