@@ -149,6 +149,12 @@ def test_concatenated_conditions_pass_their_width_inside():
     assert (condition.queries, condition.width, [each.width for each in condition.of]) == (4, 16, [16, 16, 16])
 
 
+def test_the_tokens_of_concatenated_conditions_add_up():
+    step = {**MODEL["generate"][0], "condition": {"type": "concat", "of": [{"type": "latent-queries", "count": 4}] * 2}}
+    found = problems_of(structure({**model_data(), "generate": [step]}, ModelSpec))
+    assert "has `b tokens channels` = `b 8 channels`" in found["generate.features.head"].message
+
+
 def test_special_tokens_follow_from_the_prompt_form_unless_given():
     spec = resolve(model_spec()).spec
     assert spec.tokenizer.special[0] == "<|im_start|>"

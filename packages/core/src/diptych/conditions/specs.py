@@ -76,6 +76,12 @@ class Concat(PartSpec):
         """Positions that all of them add to the prompt."""
         return sum(getattr(each, "queries", 0) for each in self.of)
 
+    @property
+    def total(self) -> int | None:
+        """Tokens of all conditions together; None where it depends on the prompt."""
+        counts = [_tokens(each) for each in self.of]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
     def ports(self) -> Ports:
         """Hand the states to each, and take their conditions, which must be of one width."""
         inside = [("states", f"of.{i}.states") for i in range(len(self.of))]
@@ -90,3 +96,11 @@ class Concat(PartSpec):
         from diptych.conditions.modules import ConcatModule
 
         return ConcatModule([each.build() for each in self.of])
+
+
+def _tokens(condition: PartSpec) -> int | None:
+    """Return how many tokens a condition always gives, or None."""
+    port = condition.ports().outputs.get("condition")
+    axis = port.terms()[1] if port else None
+    count = getattr(condition, axis, None) if isinstance(axis, str) else None
+    return count if isinstance(count, int) else None
