@@ -50,7 +50,8 @@ class SceneStream:
             return Sample.paint(text, render(scene), **facts)
         exchanges = self._exchanges(scene, rng)
         if self.spec.task == "ask":
-            return Sample.ask(render(scene), *exchanges, **facts)
+            thought = located(scene) if self.spec.think else None
+            return Sample.ask(render(scene), *exchanges, thought=thought, **facts)
         # the caption stands alone, as a prompt to paint does, so that its states must hold what is asked later
         turns = [Turn("user", (text,)), Turn("assistant", (HEARD,))]
         for question, answer in exchanges:

@@ -33,7 +33,7 @@ def continue_text(model: UnifiedModel, conversations: Sequence[Sequence[Turn]], 
         mask = torch.cat([mask, mask.new_ones(len(mask), 1)], 1)
         state = backbone(backbone.embed(chosen[:, None]), mask, cache)[:, -1]
     rows = torch.stack(written, 1).tolist()
-    return [model.tokenizer.decode(row[: row.index(stop)] if stop in row else row).strip() for row in rows]
+    return [model.tokenizer.decode(model.prompts.spoken(row)).strip() for row in rows]
 
 
 def _read_pictures(model: UnifiedModel, conversations: Sequence[Sequence[Turn]]) -> Tensor | None:

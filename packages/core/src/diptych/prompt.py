@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 
-from diptych.data.sample import Turn
+from diptych.data.sample import Thought, Turn
 from diptych.errors import Problem, RequestError, SpecError
 from diptych.spec.model import Prompt
 from diptych.tokenizers.text import TextTokenizer
@@ -105,6 +105,16 @@ class PromptBuilder:
         """Return the id that ends an assistant's turn: the first token after its content."""
         return self._template("assistant")[1][0]
 
+    def spoken(self, ids: Sequence[int]) -> list[int]:
+        """Return what is said aloud of an assistant's turn: up to its end, without the thought before it."""
+        said = list(ids)
+        if self.stop_id() in said:
+            said = said[: said.index(self.stop_id())]
+        if self.form.think_close:
+            close = self.tokenizer.id_of(self.form.think_close)
+            said = said[said.index(close) + 1 :] if close in said else said
+        return said
+
     def _with_system(self, turns: Sequence[Turn]) -> list[Turn]:
         if self.form.system and not (turns and turns[0].role == "system"):
             return [Turn("system", (self.form.system,)), *turns]
@@ -117,6 +127,8 @@ class PromptBuilder:
         for piece in turn.content:
             if isinstance(piece, str):
                 self._add(ids, learned, self._encode(piece), answer)
+            elif isinstance(piece, Thought):
+                self._add(ids, learned, self._thought(piece), answer)
             else:
                 self._add(ids, learned, [self.tokenizer.id_of(self.form.image_open)])
                 spans.append(Span(len(ids), image_tokens, len(spans)))
@@ -124,6 +136,12 @@ class PromptBuilder:
                 self._add(ids, learned, [self.tokenizer.id_of(self.form.image_close)])
         self._add(ids, learned, closing[:1], answer)
         self._add(ids, learned, closing[1:])
+
+    def _thought(self, thought: Thought) -> list[int]:
+        if not self.form.think_open:
+            return []
+        marks = (self.tokenizer.id_of(token) for token in (self.form.think_open, self.form.think_close))
+        return [next(marks), *self._encode(thought.text), next(marks)]
 
     def _template(self, role: str) -> tuple[list[int], list[int]]:
         opening, _, closing = self.form.turn.partition("{content}")

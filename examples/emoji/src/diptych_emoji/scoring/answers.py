@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from diptych_emoji.metrics import EasyVqaAnswers, Questions
 
 _BATCH = 64
-_LONGEST = 6
+_LONGEST = 40
 
 
 @frozen

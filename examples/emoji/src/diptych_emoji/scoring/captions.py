@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from diptych_emoji.metrics import Captions
 
 _BATCH = 64
-_LONGEST = 40
+_LONGEST = 64
 
 
 @frozen

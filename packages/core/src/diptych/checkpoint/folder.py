@@ -12,6 +12,14 @@ from pathlib import Path
 from diptych.errors import OutputError
 
 
+def is_folder(path: Path) -> bool:
+    """Say whether a path is a folder; a name that no file system takes is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside `path`; on success it takes the place of `path`, on failure it vanishes.
@@ -32,7 +40,12 @@ def whole_folder(path: Path) -> Iterator[Path]:
         old = temporary.with_name(temporary.name + ".old")
         if path.exists():
             path.rename(old)
-        temporary.rename(path)
+        try:
+            temporary.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; what was there is unharmed") from error

@@ -11,8 +11,8 @@ import attrs
 import torch
 
 from diptych.assembly import Assembly
-from diptych.checkpoint.folder import whole_folder
-from diptych.checkpoint.tensors import fill, read_tensors, write_tensors
+from diptych.checkpoint.folder import is_folder, whole_folder
+from diptych.checkpoint.tensors import fill, own_tensors, read_tensors, write_tensors
 from diptych.errors import CheckpointError, SpecError
 from diptych.model import UnifiedModel
 from diptych.plugins import plugins
@@ -44,7 +44,7 @@ def save(
     prompt = attrs.evolve(model.spec.prompt, token_ids=model.prompts.token_ids())
     spec = attrs.evolve(model.spec, tokenizer=tokenizer, prompt=prompt)
     text = to_json(spec)
-    kept = {key: value for key, value in model.parts.state_dict().items() if not _inside(key, leave_out)}
+    kept = {key: value for key, value in own_tensors(model.parts).items() if not _inside(key, leave_out)}
     manifest = {
         "format": FORMAT,
         "spec": spec_hash(spec),
@@ -95,15 +95,17 @@ def load(
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise CheckpointError(f"{folder} is not a checkpoint folder: there is no such folder")
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         version = manifest["format"]
+        dict(manifest.get("plugins", {}).items())
+        dict(manifest.get("left_out", {}).items())
     except FileNotFoundError as error:
         there = ", ".join(sorted(each.name for each in folder.iterdir())[:8]) or "nothing"
         raise CheckpointError(f"{folder} is not a checkpoint: it has no manifest.json (it holds {there})") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{folder / 'manifest.json'} is damaged: {error}") from error
     if version != FORMAT:
         raise CheckpointError(f"{folder} has format {version}, this version of diptych reads format {FORMAT}")

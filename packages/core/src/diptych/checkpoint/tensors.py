@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from diptych.errors import CheckpointError
+from diptych.errors import CheckpointError, OutputError
 
 
 def read_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
@@ -30,12 +30,31 @@ def read_tensors(path: Path, device: str = "cpu") -> dict[str, Tensor]:
 
 
 def write_tensors(tensors: Mapping[str, Tensor], path: Path, dtype: torch.dtype | None = None) -> None:
-    """Write tensors, each with memory of its own, floating-point ones as `dtype` if given."""
+    """Write tensors, each with memory of its own, floating-point ones as `dtype` if given.
+
+    Raises:
+        OutputError: if they cannot be written, as on a full disk.
+    """
     own = {}
     for name, value in tensors.items():
         value = value.detach().to("cpu", dtype if dtype and value.is_floating_point() else value.dtype)
         own[name] = value.clone().contiguous()
-    save_file(own, path)
+    try:
+        save_file(own, path)
+    except (SafetensorError, OSError) as error:
+        raise OutputError(f"cannot write {path.name}: {error}") from error
+
+
+def own_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return a module's state by name; of tensors that share memory (tied weights) only the first name."""
+    seen: set[tuple[int, torch.Size]] = set()
+    own = {}
+    for name, value in module.state_dict().items():
+        mark = (value.data_ptr(), value.shape)
+        if mark not in seen or value.numel() == 0:
+            own[name] = value
+        seen.add(mark)
+    return own
 
 
 def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str, missing_ok: tuple[str, ...] = ()) -> None:
@@ -45,8 +64,9 @@ def fill(module: nn.Module, tensors: Mapping[str, Tensor], source: str, missing_
         CheckpointError: listing all names that only one side has, and all shapes and types that differ; nothing is
             copied then.
     """
-    own = module.state_dict()
-    problems = [f"missing: {key}" for key in own if key not in tensors and not key.startswith(missing_ok or ("\0",))]
+    own = own_tensors(module)
+    excused = tuple(f"{path}." for path in missing_ok) or ("\0",)
+    problems = [f"missing: {key}" for key in own if key not in tensors and not key.startswith(excused)]
     problems += [f"unexpected: {key}" for key in tensors if key not in own]
     for key in own.keys() & tensors.keys():
         given, wanted = tensors[key], own[key]

@@ -14,12 +14,19 @@ Picture = Image.Image | np.ndarray
 """A Pillow image, or an array uint8 [h w 3]."""
 
 
+@frozen
+class Thought:
+    """What the assistant says to itself before it answers: learned like an answer, left out of what it says."""
+
+    text: str
+
+
 @frozen(eq=False)
 class Turn:
     """What one side says: text and pictures, in order. A picture of the assistant is one to be made."""
 
     role: Literal["system", "user", "assistant"]
-    content: tuple[str | Picture, ...]
+    content: tuple[str | Thought | Picture, ...]
 
     def text(self) -> str:
         """Return the text of the turn without its pictures."""
@@ -27,7 +34,7 @@ class Turn:
 
     def pictures(self) -> list[Picture]:
         """Return the pictures of the turn."""
-        return [each for each in self.content if not isinstance(each, str)]
+        return [each for each in self.content if not isinstance(each, str | Thought)]
 
 
 @frozen(eq=False)
@@ -43,12 +50,16 @@ class Sample:
         return Sample((Turn("user", (prompt,)), Turn("assistant", (picture,))), facts)
 
     @staticmethod
-    def ask(picture: Picture | None, *exchanges: tuple[str, str], **facts: Any) -> Sample:
-        """Make a sample of questions and answers about a picture (or none), the picture in the first question."""
+    def ask(picture: Picture, *exchanges: tuple[str, str], thought: str | None = None, **facts: Any) -> Sample:
+        """Make a sample of questions and answers about a picture.
+
+        The picture stands in the first question, the thought (if any) before the first answer.
+        """
         turns: list[Turn] = []
         for index, (question, answer) in enumerate(exchanges):
-            first = (picture,) if index == 0 and picture is not None else ()
-            turns += [Turn("user", (*first, question)), Turn("assistant", (answer,))]
+            shown = (picture,) if index == 0 else ()
+            thoughts = (Thought(thought),) if index == 0 and thought is not None else ()
+            turns += [Turn("user", (*shown, question)), Turn("assistant", (*thoughts, answer))]
         return Sample(tuple(turns), facts)
 
     def picture(self) -> Picture | None:

@@ -42,6 +42,8 @@ class Prompt:
     image_close: str = setting("token after the features of an image", default="<|vision_end|>")
     paint_open: str = setting("token that starts a picture to be made", default="<|paint|>")
     query_pad: str = setting("token standing for one latent query", default="<|query_pad|>")
+    think_open: str = setting("token that starts a thought of the assistant; empty for none", default="")
+    think_close: str = setting("token that ends a thought", default="")
     token_ids: Mapping[str, int] = setting("ids of these tokens, written on save and checked on load", factory=dict)
 
     def special_tokens(self) -> tuple[str, ...]:
@@ -49,7 +51,7 @@ class Prompt:
         found = re.findall(r"<\|[^|]*\|>", self.turn)
         roles = [token.replace("{role}", role) for token in found for role in ("system", "user", "assistant")]
         own = [self.image_open, self.image_pad, self.image_close, self.paint_open, self.query_pad]
-        return tuple(dict.fromkeys([*roles, *own]))
+        return tuple(dict.fromkeys([*roles, *own, *filter(None, (self.think_open, self.think_close))]))
 
 
 @frozen

@@ -11,7 +11,7 @@ from attrs import frozen
 from torch import nn
 
 from diptych.checkpoint.folder import whole_folder
-from diptych.checkpoint.tensors import fill, read_tensors, write_tensors
+from diptych.checkpoint.tensors import fill, own_tensors, read_tensors, write_tensors
 from diptych.errors import CheckpointError
 from diptych.training.optimiser import MovingAverage
 
@@ -35,8 +35,8 @@ def save_state(
 ) -> None:
     """Write weights, training-only weights, optimiser and progress; whole or not at all."""
     with whole_folder(folder) as temporary:
-        write_tensors(parts.state_dict(), temporary / "parts.safetensors")
-        write_tensors(losses.state_dict(), temporary / "losses.safetensors")
+        write_tensors(own_tensors(parts), temporary / "parts.safetensors")
+        write_tensors(own_tensors(losses), temporary / "losses.safetensors")
         if average is not None:
             write_tensors(average.average, temporary / "average.safetensors")
         tensors: dict[str, torch.Tensor] = {}
