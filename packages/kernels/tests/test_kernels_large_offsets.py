@@ -8,12 +8,12 @@ from torch import Tensor
 
 
 pytest.importorskip("triton")
-FAR = 2**31 + 8
+FAR = 2**30 + 8  # fits an int32, twice that does not
 
 
 def _far_apart(rows: Tensor, axis: int) -> Tensor:
-    """Moves the second entry along an axis beyond what an int32 reaches."""
-    room = torch.UntypedStorage(FAR * 2 + 64 * 2)  # bfloat16; reserved, not touched
+    """Moves the third entry along an axis beyond what an int32 reaches."""
+    room = torch.UntypedStorage((2 * FAR + 64) * 2)  # bfloat16; reserved, not touched
     strides = [0, 0, 0]
     strides[axis], strides[2 if axis != 2 else 1] = FAR, 1
     far = torch.empty(0, dtype=rows.dtype).set_(room, 0, rows.shape, strides)
@@ -27,10 +27,8 @@ def test_rows_far_apart(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # The interpreter copies each storage back onto itself, all four gigabytes of it.
     monkeypatch.setattr(GridExecutor, "_restore_args_dev", lambda *_: None)
     torch.use_deterministic_algorithms(False)  # which would fill them
-    shape = [1, 1, 4]
-    shape[axis] = 2
-    if axis == 2:
-        shape = [1, 3, 2]
+    shape = [1, 3, 3] if axis == 2 else [1, 1, 4]
+    shape[axis] = 3
     values = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).bfloat16()
     x, y = _far_apart(values[0], axis), _far_apart(values[1], axis)
     weight = torch.ones(shape[2], dtype=torch.bfloat16)
