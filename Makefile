@@ -20,7 +20,7 @@ demo: $(STAMP) ## Ask and paint with the pocket model; writes out/demo/report.ht
 	@$(MEMORY) $(BIN)/python -m diptych_emoji.demo --out out/demo
 
 test: $(STAMP) ## Run the default test suite.
-	@$(MEMORY) $(BIN)/python -m pytest
+	@$(MEMORY) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## Check style.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -152,9 +152,9 @@ class _Run:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.recipe.seed * 1000 + index)
             made = {name: each.objective.build() for name, each in stage.losses.items()}
-        for objective in made.values():
-            if hasattr(objective, "prepare"):
-                objective.prepare(self.model)
+            for objective in made.values():
+                if hasattr(objective, "prepare"):
+                    objective.prepare(self.model)
         return nn.ModuleDict(made).to(self.model.device)
 
     def _step(
