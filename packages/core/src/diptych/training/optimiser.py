@@ -16,7 +16,23 @@ def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
     """Freeze everything but the slots that a stage trains: -> the trained parameters by name.
 
     Raises:
-        SpecError: if a path trains nothing, with the nearest path that would.
+        SpecError: if a path trains nothing; see `check_slots`.
+    """
+    check_slots(parts, stage)
+    names = dict(parts.named_parameters())
+    for name, parameter in names.items():
+        parameter.requires_grad_(any(_under(name, path) for path in stage.train))
+    for module in parts.modules():
+        own = list(module.parameters())
+        module.train(bool(own) and any(each.requires_grad for each in own))
+    return {name: each for name, each in names.items() if each.requires_grad}
+
+
+def check_slots(parts: nn.Module, stage: Stage) -> None:
+    """Check that every path that a stage names holds weights.
+
+    Raises:
+        SpecError: if one does not, with the nearest path that does.
     """
     names = dict(parts.named_parameters())
     problems = []
@@ -30,12 +46,6 @@ def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
             )
     if problems:
         raise SpecError(problems, "recipe")
-    for name, parameter in names.items():
-        parameter.requires_grad_(any(_under(name, path) for path in stage.train))
-    for module in parts.modules():
-        own = list(module.parameters())
-        module.train(bool(own) and any(each.requires_grad for each in own))
-    return {name: each for name, each in names.items() if each.requires_grad}
 
 
 def make_optimiser(trained: Mapping[str, nn.Parameter], stage: Stage) -> torch.optim.AdamW:

@@ -21,7 +21,7 @@ from diptych.spec.model import ModelSpec
 from diptych.spec.recipe import Recipe, Stage
 from diptych.training.fit import fit_normalisers
 from diptych.training.log import TrainingLog
-from diptych.training.optimiser import MovingAverage, choose_trained, make_optimiser, set_lr
+from diptych.training.optimiser import MovingAverage, check_slots, choose_trained, make_optimiser, set_lr
 from diptych.training.state import Progress, read_optimiser, read_progress, read_weights, save_state
 
 
@@ -106,6 +106,9 @@ class _Run:
 
     def go(self) -> bool:
         """Train the remaining stages: -> whether the end was reached."""
+        for index, stage in enumerate(self.recipe.stages):  # the last stage's mistakes are told before the first starts
+            check_slots(self.model.parts, stage)
+            self._mixture(stage, index)
         at = read_progress(self.folder, self.hash)
         if at:
             read_weights(self.folder, self.model.parts)
@@ -117,7 +120,7 @@ class _Run:
 
     def _stage(self, index: int, first: int) -> bool:
         stage, model = self.recipe.stages[index], self.model
-        mixture = Mixture(self.sources, stage.mixture, self.recipe.seed * 1000 + index)
+        mixture = self._mixture(stage, index)
         trained = choose_trained(model.parts, stage)
         if first == 0:
             fit_normalisers(model, stage, mixture)
@@ -147,6 +150,9 @@ class _Run:
             average.apply()
         save_state(self.folder, Progress(index + 1, 0, self.hash), model.parts, nn.Module())
         return True
+
+    def _mixture(self, stage: Stage, index: int) -> Mixture:
+        return Mixture(self.sources, stage.mixture, self.recipe.seed * 1000 + index)
 
     def _losses(self, stage: Stage, index: int) -> nn.ModuleDict:
         with torch.random.fork_rng(devices=[]):

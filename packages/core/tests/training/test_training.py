@@ -1,0 +1,359 @@
+"""Training: it learns, it resumes bit for bit, what is frozen stays, and what cannot work is said before it starts."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from attrs import evolve
+from core_cases.examples import examples
+from core_cases.small import HF, MODEL, RECIPE, model_data, model_spec, recipe
+from core_cases.text import TiedText, with_text
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import diptych
+from diptych.data.mixture import Mixture
+from diptych.data.sample import Sample, Turn
+from diptych.data.squares import Squares
+from diptych.errors import CheckpointError, DataError, OutputError, RequestError, SpecError
+from diptych.objectives.batch import Batch
+from diptych.objectives.specs import Answer, Autoencode, Paint, Reconstruct
+from diptych.spec.files import merge
+from diptych.spec.model import ModelSpec
+from diptych.spec.recipe import Recipe, Stage
+from diptych.spec.structure import structure
+from diptych.training.optimiser import MovingAverage, choose_trained, make_optimiser, set_lr
+from diptych.training.run import TrainingStoppedError, train
+
+
+def weights(model):
+    return {key: value.clone() for key, value in model.parts.state_dict().items()}
+
+
+def changed(before, after):
+    """Return the two-part slots in which a tensor differs."""
+    return {".".join(key.split(".")[:2]) for key in before if not torch.equal(before[key], after[key])}
+
+
+# -- resume -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backbone", ["plain", "hf"])
+@pytest.mark.parametrize("stops", [[1], [2, 4, 5], [3], [7]], ids=str)
+def test_stopping_and_going_on_changes_no_bit(tmp_path, stops, backbone):
+    data = merge(model_data(), HF) if backbone == "hf" else model_data()
+    spec = structure(data, ModelSpec)
+    whole = train(recipe(), tmp_path / "whole", model=spec, quiet=True)
+    for stop in [*stops, None]:
+        done = {"decode": 0, "paint": 3}
+
+        def at(stage, step, stop=stop, done=done):
+            return done[stage.name] + step == stop
+
+        pieces = train(recipe(), tmp_path / "pieces", model=spec, quiet=True, stop_after=at)
+    assert changed(weights(whole), weights(pieces)) == set()
+    a, b = ((tmp_path / each / "model" / "model.safetensors").read_bytes() for each in ("whole", "pieces"))
+    assert a == b
+
+
+def test_a_run_that_is_over_is_not_done_again(tmp_path):
+    first = train(recipe(), tmp_path / "out", model=model_spec(), quiet=True)
+    lines = (tmp_path / "out" / "log.jsonl").read_text()
+    again = train(recipe(), tmp_path / "out", model=model_spec(), quiet=True)
+    assert changed(weights(first), weights(again)) == set()
+    assert (tmp_path / "out" / "log.jsonl").read_text() == lines
+
+
+def test_another_recipe_does_not_go_on_from_here(tmp_path):
+    train(recipe(), tmp_path / "out", model=model_spec(), quiet=True)
+    with pytest.raises(CheckpointError, match="belongs to another recipe"):
+        train(evolve(recipe(), seed=1), tmp_path / "out", model=model_spec(), quiet=True)
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    train(recipe(), tmp_path / "out", model=model_spec(), quiet=True, stop_after=lambda *_: True)
+    path = tmp_path / "out" / "state" / "progress.json"
+    for content in ("", "[]", "{}"):
+        path.write_text(content)
+        with pytest.raises(CheckpointError, match="is damaged"):
+            train(recipe(), tmp_path / "out", model=model_spec(), quiet=True)
+
+
+# -- what trains --------------------------------------------------------------------------------------------------
+
+
+def test_frozen_parts_stay_bit_for_bit(tmp_path):
+    model = diptych.build(model_spec())
+    before = weights(model)
+    one = evolve(recipe(), stages=recipe().stages[:1])
+    train(one, tmp_path / "out", model=model, quiet=True)
+    assert changed(before, weights(model)) == {"decode.decoder"}
+
+
+def test_a_slot_inside_a_part_can_train_alone(tmp_path):
+    model = diptych.build(model_spec())
+    before = weights(model)
+    (stage, paint) = recipe().stages
+    train(
+        evolve(recipe(), stages=(evolve(paint, train=("generate.features.condition",), ema=0.0),)),
+        tmp_path / "out",
+        model=model,
+        quiet=True,
+    )
+    after = weights(model)
+    assert [key for key in before if not torch.equal(before[key], after[key])] == [
+        "generate.features.condition.queries"
+    ]
+
+
+def test_only_trained_parts_are_in_training_mode():
+    model = diptych.build(model_spec())
+    trained = choose_trained(model.parts, evolve(recipe().stages[0], train=("decode",)))
+    assert all(name.startswith("decode.") for name in trained)
+    assert model.parts.decoder.training
+    assert not model.parts.backbone.training
+
+
+def test_unknown_slots_are_named_before_anything_trains(tmp_path):
+    stages = recipe().stages
+    wrong = evolve(stages[1], train=("generate", "bakcbone"), lr_factors={"generate.features.haed": 0.1})
+    with pytest.raises(SpecError) as caught:
+        train(evolve(recipe(), stages=(stages[0], wrong)), tmp_path / "out", model=model_spec(), quiet=True)
+    first, second = caught.value.problems
+    assert first.path == second.path == "stages.paint.train"
+    assert "'bakcbone' holds no weights; did you mean 'backbone'?; at the top: backbone, decode" in first.message
+    assert "did you mean 'generate.features.head'?" in second.message
+    assert not (tmp_path / "out" / "state").exists()
+
+
+def test_unknown_sources_and_impossible_mixtures_are_named_before_anything_trains(tmp_path):
+    stages = recipe().stages
+    for mixture, error in [({"paint": 0}, DataError), ({"piant": 1}, SpecError)]:
+        wrong = evolve(recipe(), stages=(stages[0], evolve(stages[1], mixture=mixture)))
+        with pytest.raises(error):
+            train(wrong, tmp_path / "out", model=model_spec(), quiet=True)
+        assert not (tmp_path / "out" / "state").exists()
+
+
+def test_losses_that_find_nothing_to_learn_say_so(tmp_path):
+    stage = evolve(recipe().stages[1], losses={"answer": recipe().stages[1].losses["paint"]}, mixture={"ask": 1})
+    asks = evolve(recipe(), data={"ask": Squares(16, "ask")}, stages=(stage,))
+    with pytest.raises(TrainingStoppedError, match="stage 'paint', step 1: none of its losses found anything"):
+        train(asks, tmp_path / "out", model=model_spec(), quiet=True)
+
+
+def test_a_loss_that_is_no_number_stops_and_leaves_the_last_state(tmp_path):
+    model = diptych.build(model_spec())
+    quick = evolve(recipe(), stages=recipe().stages[:1], save_every=1)
+    train(quick, tmp_path / "out", model=model, quiet=True, stop_after=lambda _, step: step == 1)
+    state = (tmp_path / "out" / "state" / "parts.safetensors").read_bytes()
+    with torch.no_grad():
+        poisoned = diptych.build(model_spec())
+    poisoned.parts.decoder.forward = lambda features, generators=None: (
+        features.mean() * float("nan") + torch.zeros(len(features), 3, 16, 16)
+    )
+    with pytest.raises(TrainingStoppedError, match="reconstruct is no longer a number"):
+        train(quick, tmp_path / "out", model=poisoned, quiet=True)
+    assert (tmp_path / "out" / "state" / "parts.safetensors").read_bytes() == state
+
+
+def test_an_unwritable_place_is_an_output_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="choose another folder"):
+        train(recipe(), tmp_path / "file" / "out", model=model_spec(), quiet=True)
+
+
+def test_a_recipe_names_its_model(tmp_path):
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump(MODEL))
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    model = train(tmp_path / "recipe.yaml", tmp_path / "out", quiet=True)
+    loaded = diptych.load(tmp_path / "out" / "model")
+    assert changed(weights(model), weights(loaded)) == set()
+    (tmp_path / "further.yaml").write_text(yaml.safe_dump({**RECIPE, "model": "out/model"}))
+    further = train(tmp_path / "further.yaml", tmp_path / "more", quiet=True)
+    assert "decode.decoder" in changed(weights(model), weights(further))
+
+
+def test_the_log_has_the_mean_of_each_loss(tmp_path):
+    train(recipe(), tmp_path / "out", model=model_spec(), quiet=True)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "log.jsonl").read_text().splitlines()]
+    assert [(line["stage"], line["step"], list(line["losses"])) for line in lines] == [
+        ("decode", 3, ["reconstruct"]),
+        ("paint", 4, ["paint"]),
+    ]
+
+
+def test_the_global_random_state_is_left_alone(tmp_path):
+    before = torch.get_rng_state()
+    train(recipe(), tmp_path / "out", model=model_spec(), quiet=True)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+# -- learning -----------------------------------------------------------------------------------------------------
+
+
+def test_a_tiny_model_learns_to_paint_squares(tmp_path):
+    """The painted squares come closer to the wanted ones than the best picture that knows nothing of the prompt."""
+    stages = [
+        {**RECIPE["stages"][0], "steps": 150, "batch": 16, "lr": 1e-2},
+        {**RECIPE["stages"][1], "steps": 350, "batch": 16, "lr": 1e-2, "ema": 0},
+    ]
+    read = structure({**RECIPE, "stages": stages}, Recipe)
+    model = train(read, tmp_path / "out", model=model_spec(backbone={"width": 32}), quiet=True)
+    samples = [Squares(16, seed=1).build().sample(index) for index in range(64)]
+    truth = np.stack([sample.picture() for sample in samples]) / 255.0
+    painted = np.stack([np.asarray(each) for each in model.generate([s.turns[0].text() for s in samples])]) / 255.0
+    error = np.square(painted - truth).mean()
+    blind = np.square(truth.mean(0) - truth).mean()
+    shuffled = np.square(np.roll(painted, 1, 0) - truth).mean()
+    assert error < 0.5 * blind
+    assert error < 0.5 * shuffled
+
+
+# -- objectives ---------------------------------------------------------------------------------------------------
+
+
+def batch(model, *samples):
+    return Batch(model, samples)
+
+
+def sample(task="paint", index=0):
+    return Squares(16, task).build().sample(index)
+
+
+def test_the_paint_loss_trains_condition_head_and_backbone_but_no_target():
+    model = diptych.build(model_spec())
+    (loss,) = Paint().build()(batch(model, sample(), sample("ask"), sample(index=3)), torch.Generator()).values()
+    loss.backward()
+    reached = {name.split(".")[0] for name, p in model.parts.named_parameters() if p.grad is not None}
+    assert reached == {"backbone", "generate"}
+
+
+def test_losses_are_means_over_their_samples():
+    model = diptych.build(model_spec(), dtype=torch.float64)
+    for objective in (Paint().build(), Reconstruct().build()):
+        one, two = (objective(batch(model, sample(index=i)), torch.Generator()) for i in (0, 1))
+        both = objective(batch(model, sample(index=0), sample(index=1)), torch.Generator())
+        for name in both:
+            assert both[name].item() == pytest.approx((one[name] + two[name]).item() / 2, rel=1e-9)
+
+
+def test_the_answer_loss_is_the_mean_over_learned_tokens():
+    model = diptych.build(with_text(model_spec()), dtype=torch.float64)
+    objective = Answer().build()
+    loss = objective(batch(model, sample("ask"), sample("ask", 3)), torch.Generator())["answer"]
+    total, count = 0.0, 0
+    for each in (sample("ask"), sample("ask", 3)):
+        encoded = model.prompts.conversation(each.turns, 4)
+        features = model.reading_tokens(model.encode("eye", model.pixels("eye", [each.picture()])))
+        states = model.states(model.sequences([encoded]), features)[0]
+        for place, learn in enumerate(encoded.learned):
+            if learn:
+                logits = model.parts.text.logits(states[place - 1], model.parts.backbone)
+                total -= logits.log_softmax(-1)[encoded.ids[place]].item()
+                count += 1
+    assert loss.item() == pytest.approx(total / count, rel=1e-9)
+
+
+def test_objectives_that_find_nothing_say_nothing():
+    model = diptych.build(with_text(model_spec()))
+    words = Sample((Turn("user", ("hello",)),))
+    for objective in (Paint(), Reconstruct(), Answer()):
+        assert objective.build()(batch(model, words), torch.Generator()) == {}
+    assert Autoencode("eye").build()(batch(model, words), torch.Generator()) == {}
+
+
+def test_objectives_without_their_part_say_what_is_missing():
+    with pytest.raises(RequestError, match="put `text:"):
+        Answer().build()(batch(diptych.build(model_spec()), sample("ask")), torch.Generator())
+    bare = structure({**model_data(), "decode": None, "understand": None}, ModelSpec)
+    with pytest.raises(RequestError, match="trains `decode.decoder`"):
+        Reconstruct().build()(batch(diptych.build(bare), sample()), torch.Generator())
+    with pytest.raises(RequestError, match="no `understand`"):
+        Answer().build()(batch(diptych.build(with_text(bare)), sample("ask")), torch.Generator())
+
+
+def test_features_are_computed_once_a_step_whoever_asks():
+    model = diptych.build(model_spec())
+    made = batch(model, sample(), sample(index=1))
+    assert made.features("eye") is made.features("eye")
+
+
+# -- the optimiser ------------------------------------------------------------------------------------------------
+
+
+def stage(**changes):
+    read = recipe().stages[0]
+    return evolve(read, **{"steps": 100, "warmup": 10, "lr": 2.0, "min_lr": 0.1, **changes})
+
+
+@pytest.mark.parametrize(
+    ("lr_schedule", "levels"),
+    [("cosine", {0: 0.2, 9: 2.0, 10: 2.0, 55: 1.1}), ("linear", {55: 1.1, 10: 2.0}), ("constant", {99: 2.0})],
+)
+def test_the_learning_rate_warms_up_and_falls(lr_schedule, levels):
+    optimiser = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1)
+    optimiser.param_groups[0]["factor"] = 0.5
+    for step, level in levels.items():
+        assert set_lr(optimiser, stage(lr_schedule=lr_schedule), step) == pytest.approx(level)
+        assert optimiser.param_groups[0]["lr"] == pytest.approx(level / 2)
+
+
+@given(st.sampled_from(["cosine", "linear", "constant"]), st.integers(1, 50), st.integers(0, 60))
+@examples(60)
+def test_the_learning_rate_is_never_negative_nor_above_its_peak(lr_schedule, steps, warmup):
+    optimiser = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1)
+    optimiser.param_groups[0]["factor"] = 1.0
+    for step in range(steps):
+        assert 0 <= set_lr(optimiser, stage(lr_schedule=lr_schedule, steps=steps, warmup=warmup), step) <= 2.0
+
+
+def test_decay_is_for_matrices_and_factors_for_their_slots():
+    model = diptych.build(model_spec())
+    own = evolve(stage(), train=("decode", "backbone"), lr_factors={"backbone": 0.1}, weight_decay=0.3)
+    optimiser = make_optimiser(choose_trained(model.parts, own), own)
+    facts = {id(p): (g["factor"], g["weight_decay"]) for g in optimiser.param_groups for p in g["params"]}
+    for name, parameter in model.parts.named_parameters():
+        if parameter.requires_grad:
+            factor = 0.1 if name.startswith("backbone") else 1.0
+            assert facts[id(parameter)] == (factor, 0.3 if parameter.dim() >= 2 else 0.0)
+
+
+def test_the_moving_average_follows_its_formula():
+    parameter = nn.Parameter(torch.zeros(1))
+    average, wanted = MovingAverage({"p": parameter}, 0.5), 0.0
+    for count in range(1, 20):
+        with torch.no_grad():
+            parameter.fill_(count)
+        average.update()
+        decay = min(0.5, (1 + count) / (10 + count))
+        wanted = decay * wanted + (1 - decay) * count
+    average.apply()
+    assert parameter.item() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_two_losses_are_summed_with_their_weights(tmp_path):
+    def trained(weight):
+        data = {**RECIPE["stages"][0], "steps": 1, "warmup": 0, "clip": 1e9}
+        data["losses"] = {"r": {"objective": {"type": "reconstruct"}, "weight": weight}}
+        model = diptych.build(model_spec())
+        before = weights(model)
+        train(structure({**RECIPE, "stages": [data]}, Recipe), tmp_path / str(weight), model=model, quiet=True)
+        return changed(before, weights(model))
+
+    assert trained(0.0) <= {"decode.decoder"}
+    assert trained(1.0) == {"decode.decoder"}
+
+
+def test_a_mixture_of_one_seed_is_the_same_for_every_run():
+    sources = {"paint": Squares(16).build()}
+    first, again = (Mixture(sources, {"paint": 1}, 1000).batch(3, 4) for _ in range(2))
+    assert all(np.array_equal(a.picture(), b.picture()) for a, b in zip(first, again, strict=True))
+
+
+def test_stages_are_data():
+    assert isinstance(recipe().stages[0], Stage)
+    assert isinstance(TiedText(), nn.Module)
