@@ -55,7 +55,8 @@ def to_rgb(picture: Picture) -> Image.Image:
         raise DataError(f"the picture has no pixels: {picture.size[0]} x {picture.size[1]}")
     if picture.mode.startswith(("I;16", "I")) and picture.mode != "RGB":
         wide = np.asarray(picture, dtype=np.float64)
-        top = 65535.0 if wide.max(initial=0) > 255 else 255.0
+        deep = picture.mode.startswith("I;16") or wide.max(initial=0) > 255  # mode I says nothing of its range
+        top = 65535.0 if deep else 255.0
         picture = Image.fromarray((wide / top * 255).round().clip(0, 255).astype(np.uint8))
     if "A" in picture.getbands() or "transparency" in picture.info:
         layer = picture.convert("RGBA")
