@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from diptych.cli.options import device_options, json_option, load_model, print_json
+from diptych.cli.options import device_options, json_option, load_model, print_json, readable
 
 
 @click.command("ask")
@@ -23,6 +23,7 @@ def command(model: str, picture: str, questions: tuple[str, ...], device: str, d
     from diptych.cli.progress import working
     from diptych.data.preprocess import open_picture
 
+    questions = readable(questions)
     image = open_picture(picture)
     loaded = load_model(model, device, dtype)
     with working("answering"):

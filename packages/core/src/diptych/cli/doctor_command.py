@@ -21,7 +21,12 @@ _PACKAGES = (
 @click.command("doctor")
 @json_option
 def command(as_json: bool) -> None:
-    """Say what is installed, which plugins loaded or failed and why, which devices and kernels there are."""
+    """Say what is installed, which plugins loaded or failed and why, which devices and kernels there are.
+
+    \b
+    Example:
+      diptych doctor --json
+    """
     found: dict[str, Any] = {
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in _PACKAGES},

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from diptych.cli.options import device_options, json_option, load_model, print_json, seed_option
+from diptych.cli.options import device_options, json_option, load_model, print_json, readable, seed_option
 from diptych.errors import OutputError, RequestError
 
 
@@ -38,6 +38,7 @@ def command(
     Example:
       diptych generate runs/pocket/model "two red hearts" "a key above a banana" --n 4 --out out
     """
+    prompts = readable(prompts)
     if n < 1:
         raise RequestError(f"--n is {n}, but at least 1 picture a prompt can be painted")
     try:

@@ -18,7 +18,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON f
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="A.B.C=VALUE", help="Change one value of the file."
 )
-seed_option = click.option("--seed", default=0, show_default=True, help="Decides all randomness.")
+seed_option = click.option(
+    "--seed", default=0, show_default=True, type=click.IntRange(0, 2**62), help="Decides all randomness."
+)
 
 
 def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -28,6 +30,11 @@ def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
         function
     )
     return click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, mps …")(function)
+
+
+def readable(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Replace what a terminal could not decode by "?", so that it can be encoded, written and printed."""
+    return tuple(each.encode("utf-8", "replace").decode("utf-8") for each in texts)
 
 
 def print_json(data: Any) -> None:
