@@ -13,7 +13,7 @@ POCKET ?= examples/emoji/src/diptych_emoji/weights/pocket
 help: ## List what can be made.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(STAMP): constraints.txt scripts/setup.sh $(addsuffix /pyproject.toml,$(PARTS))
+$(STAMP): constraints.txt requirements-dev.txt scripts/setup.sh $(addsuffix /pyproject.toml,$(PARTS))
 	@PYTHON="$(PYTHON)" sh scripts/setup.sh $(PARTS)
 
 demo: $(STAMP) ## Ask and paint with the pocket model; writes out/demo/report.html.
