@@ -22,5 +22,5 @@ def diptych_register_spec() -> list[Component]:
     """Return the files that have a name."""
     return [
         Component("template", "diptych_template:specs/model.yaml", "a tiny model with both parts of this package"),
-        Component("template-recipe", "diptych_template:specs/recipe.yaml", "trains it in a minute"),
+        Component("template-recipe", "diptych_template:specs/recipe.yaml", "trains it in a minute or two"),
     ]
