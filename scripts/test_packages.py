@@ -159,15 +159,18 @@ class Workshop:
             shutil.copy(source / name, own)
         shutil.copy(ROOT / "pyproject.toml", place)  # pytest's settings
         python = str(environment / "bin" / "python")
-        command = [python, "-P", "-m", "pytest", str(own / "tests"), "-q", "-p", "no:cacheprovider"]
+        options = ["-o", "addopts=--import-mode=importlib", "-p", "no:cacheprovider", "--color=no", "-q"]
+        command = [python, "-P", "-m", "pytest", str(own / "tests"), *options]
         try:
             done = run(command, cwd=place, timeout=TEST_MINUTES * 60)
         except subprocess.TimeoutExpired as error:
             raise FailedError(f"its tests did not end within {TEST_MINUTES} minutes") from error
-        lines = done.stdout.strip().splitlines() or ["pytest printed nothing"]
         if done.returncode:
-            raise FailedError(f"{lines[-1]}\n{done.stdout[-6000:]}{done.stderr[-2000:]}")
-        return lines[-1].strip("= ")
+            raise FailedError(f"its tests\n{done.stdout[-6000:]}{done.stderr[-2000:]}")
+        closing = re.findall(r"^=*\s*(\d+ passed.*?) in .*$", done.stdout, flags=re.M)
+        if not closing:
+            raise FailedError(f"no test ran\n{done.stdout[-2000:]}")
+        return closing[-1]
 
 
 def third_party(wheel: Path, extras: Sequence[str] = ()) -> list[Requirement]:
