@@ -1,0 +1,51 @@
+"""The format can say what is not built yet: only the parts are unknown, nothing else about these files is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from diptych.errors import SpecError
+from diptych.spec.files import read_data, read_spec
+from diptych.spec.model import ModelSpec
+from diptych.spec.structure import structure
+
+
+SPECS = sorted((Path(__file__).parent / "specs").glob("*.yaml"))
+UNKNOWN = {
+    "blip3o-8b": {"backbone", "vision.clip", "decode.decoder"},
+    "blip3o-next-edit": {
+        "vision.tokens",
+        "vision.vae",
+        "generate.tokens.head",
+        "generate.latents.condition.of.0",
+        "generate.latents.condition.of.1",
+        "generate.latents.condition.of.2",
+        "generate.latents.head.network",
+    },
+    "janus-pro-7b": {"vision.vq", "generate.tokens.head"},
+}
+
+
+def problems_of(path: Path):
+    with pytest.raises(SpecError) as caught:
+        read_spec(path)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_only_the_parts_are_unknown(path):
+    problems = problems_of(path)
+    assert {problem.code for problem in problems} == {"unknown-type"}
+    assert {problem.path.removesuffix(".type") for problem in problems} == UNKNOWN[path.stem]
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
+def test_a_wrong_key_would_still_be_found(path):
+    data = {**read_data(path), "generat": []}
+    with pytest.raises(SpecError) as caught:
+        structure(data, ModelSpec)
+    assert "unknown-key" in {problem.code for problem in caught.value.problems}
+
+
+def test_every_file_is_expected():
+    assert {path.stem for path in SPECS} == set(UNKNOWN)
