@@ -30,7 +30,9 @@ class EmojiScenes(PartSpec):
         "drawing styles, drawn alike often", default=("fluent", "noto")
     )
     layout: Literal["slots", "free"] = setting("jittered quadrants, or anywhere", default="slots")
-    only: str | None = setting("scenes of one kind alone, such as `colors`: a single coloured shape", default=None)
+    only: str | None = setting(
+        "scenes of one kind alone, such as `colors`: a single coloured shape", default=None
+    )
     questions: int = setting("questions a sample", default=4, check=validators.ge(1))
     describe: float = setting("share of samples that also ask for a caption", default=0.3)
     locate: float = setting("share of samples that also ask what is where", default=0.0)

@@ -70,9 +70,17 @@ def diptych_register_spec() -> list[Component]:
             "diptych_emoji:specs/pocket-recipe.yaml",
             "trains it from nothing",
         ),
-        Component("emoji-quick", "diptych_emoji:specs/quick.yaml", "model spec of a smaller model, for CI"),
-        Component("emoji-quick-recipe", "diptych_emoji:specs/quick-recipe.yaml", "trains it in minutes"),
+        Component(
+            "emoji-quick", "diptych_emoji:specs/quick.yaml", "model spec of a smaller model, for CI"
+        ),
+        Component(
+            "emoji-quick-recipe", "diptych_emoji:specs/quick-recipe.yaml", "trains it in minutes"
+        ),
         Component("emoji-quick-suite", "diptych_emoji:specs/quick-suite.yaml", "scores it"),
-        Component("pocket", "diptych_emoji:weights/pocket", "the trained pocket model: a checkpoint folder"),
+        Component(
+            "pocket",
+            "diptych_emoji:weights/pocket",
+            "the trained pocket model: a checkpoint folder",
+        ),
         Component("emoji-suite", "diptych_emoji:specs/suite.yaml", "scores it"),
     ]

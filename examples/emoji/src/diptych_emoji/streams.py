@@ -60,7 +60,9 @@ class SceneStream:
 
     def _scene(self, rng: np.random.Generator) -> Scene:
         style = self.spec.styles[int(rng.integers(len(self.spec.styles)))]
-        return sample_scene(rng, self.spec.split, kind=self.spec.only, styles=(style,), layout=self.spec.layout)
+        return sample_scene(
+            rng, self.spec.split, kind=self.spec.only, styles=(style,), layout=self.spec.layout
+        )
 
     def _exchanges(self, scene: Scene, rng: np.random.Generator) -> list[tuple[str, str]]:
         asked = [(each.text, each.answer) for each in questions(scene, rng, self.spec.questions)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import wrap
 
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
@@ -40,6 +41,22 @@ def contact_sheet(pictures: Sequence[Image.Image], captions: Sequence[str], colu
         for column, picture in enumerate(pictures[row * columns : (row + 1) * columns]):
             tile = picture.resize((side, side), Image.Resampling.NEAREST)
             sheet.paste(tile, (gap + column * (side + gap), top + line))
+    return sheet
+
+
+def gallery(pictures: Sequence[Image.Image], captions: Sequence[str], columns: int = 6) -> Image.Image:
+    """Lay pictures out row by row, each with its caption below."""
+    side, gap, line, lines = 128, 12, 15, 3
+    rows = -(-len(pictures) // columns)
+    height = side + lines * line + gap
+    sheet = Image.new("RGB", (columns * (side + gap) + gap, rows * height + gap), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        left, top = gap + index % columns * (side + gap), gap + index // columns * height
+        sheet.paste(picture.resize((side, side), Image.Resampling.NEAREST), (left, top))
+        draw.rectangle((left - 1, top - 1, left + side, top + side), outline="#dddddd")
+        for row, text in enumerate(wrap(caption, 21)[:lines]):
+            draw.text((left, top + side + 2 + row * line), text, fill="black", font=font)
     return sheet
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from diptych.model import UnifiedModel
-from diptych.pictures import contact_sheet, save_png
+from diptych.pictures import gallery, save_png
 from diptych.spec.files import spec_hash
 from diptych_emoji.judge import Verdict, judge
 from diptych_emoji.prompts import prompts
@@ -81,7 +81,7 @@ def paint_some(model: UnifiedModel, seed: int, out: Path, per_tag: int = 3) -> l
             {"prompt": prompt, "seed": str(seed), "spec": mark},
             scale=4,
         )
-    save_png(contact_sheet(pictures, wanted, 1), out / "sheet.png", {"spec": mark})
+    save_png(gallery(pictures, wanted), out / "sheet.png", {"spec": mark})
     verdicts = judge([np.asarray(picture) for picture in pictures], records)
     return [
         Painted(record["prompt"], record["tag"], picture, verdict)

@@ -15,7 +15,8 @@ from diptych.model import UnifiedModel
 from diptych_emoji.blind import asked, blind_baseline
 from diptych_emoji.easy_vqa import easy_blind, easy_images, easy_questions
 from diptych_emoji.questions import KINDS, Question, question, questions
-from diptych_emoji.scenes import render, sample_scene
+from diptych_emoji.scenes import Scene, render, sample_scene
+from diptych_emoji.world import held_out
 
 
 if TYPE_CHECKING:
@@ -33,30 +34,43 @@ class QuestionsMetric:
 
     def score(self, model: UnifiedModel, seed: int) -> list[Score]:
         """Return overall accuracy and that of each kind; `blind` is the most common answer to the same form."""
+        asked_of = self._questions(seed)
+        answers = answer_all(model, [(render(scene), each.text) for scene, each in asked_of])
+        hits: dict[str, list[bool]] = defaultdict(list)
+        groups: dict[str, list[Question]] = defaultdict(list)
+        for (scene, each), answer in zip(asked_of, answers, strict=True):
+            for name in ("questions", f"questions/{each.kind}", *_novelty(scene)):
+                hits[name].append(answer == each.answer)
+                groups[name].append(each)
+        train = [
+            asked(each) for each in _training_questions(20_000, self.spec.wordings, self.spec.only)
+        ]
+        return [
+            fraction(name, hits[name], blind=blind_baseline(train, map(asked, groups[name])))
+            for name in sorted(hits)
+        ]
+
+    def _questions(self, seed: int) -> list[tuple[Scene, Question]]:
         rng = np.random.default_rng((seed, 77))
         styles = (self.spec.style,) if self.spec.style else ("fluent", "noto")
-        pairs: list[tuple[Picture, Question]] = []
+        found = []
         for _ in range(self.spec.count):
             scene = sample_scene(rng, self.spec.split, kind=self.spec.only, styles=styles)
-            for kind in KINDS:
-                found = question(scene, rng, kind, self.spec.wordings)
-                if found is not None:
-                    pairs.append((render(scene), found))
-        answers = answer_all(model, [(picture, each.text) for picture, each in pairs])
-        hits: dict[str, list[bool]] = defaultdict(list)
-        for (_, each), answer in zip(pairs, answers, strict=True):
-            hits[each.kind].append(answer == each.answer)
-        train = _training_questions(20_000, self.spec.wordings, self.spec.only)
-        blind = blind_baseline(map(asked, train), [asked(each) for _, each in pairs])
-        scores = [fraction("questions", [hit for own in hits.values() for hit in own], blind=blind)]
-        for kind in hits:
-            own = [asked(each) for _, each in pairs if each.kind == kind]
-            scores.append(
-                fraction(
-                    f"questions/{kind}", hits[kind], blind=blind_baseline(map(asked, train), own)
-                )
-            )
-        return scores
+            made = (question(scene, rng, kind, self.spec.wordings) for kind in KINDS)
+            found += [(scene, each) for each in made if each is not None]
+        return found
+
+
+def _novelty(scene: Scene) -> list[str]:
+    """Name what of a scene training never showed: a coloured shape, or else a pair of things it knows."""
+    new = held_out(scene.labels)
+    if not new:
+        return []
+    return [
+        "questions/unseen-colour"
+        if any(len(each) == 1 for each in new)
+        else "questions/unseen-pair"
+    ]
 
 
 @frozen

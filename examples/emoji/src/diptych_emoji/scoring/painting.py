@@ -56,7 +56,9 @@ class ReconstructionMetric:
 
 
 def _records(spec: Painting | Reconstruction, seed: int) -> list[Record]:
-    return [each for each in prompts(spec.split, spec.per_tag, seed) if spec.only in (None, each["tag"])]
+    return [
+        each for each in prompts(spec.split, spec.per_tag, seed) if spec.only in (None, each["tag"])
+    ]
 
 
 def arrays(pictures: Sequence[Image.Image]) -> NDArray[np.uint8]:
