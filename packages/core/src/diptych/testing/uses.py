@@ -1,0 +1,166 @@
+"""How a module of each kind is used: what it is given, what it gives, and how it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from attrs import frozen
+from torch import Generator, Tensor
+
+from diptych.conditions.readout import Readout
+from diptych.ports import Port
+from diptych.testing.example import Example
+
+
+Given = Mapping[str, Tensor]
+_VOCABULARY = 11
+
+
+def _nothing(_: Example) -> dict[str, Port]:
+    return {}
+
+
+@frozen
+class Use:
+    """One kind's way of being used.
+
+    Attributes:
+        call: (example, module, inputs by port, a generator a sample) -> outputs by port.
+        loss: (example, module, inputs, generator) -> one number a sample; None where the kind has no loss.
+        prepare: what must happen to a fresh module before use.
+        promises: shapes of outputs that are no ports of the spec.
+    """
+
+    call: Callable[[Example, Any, Given, Sequence[Generator]], dict[str, Tensor]]
+    loss: Callable[[Example, Any, Given, Generator], Tensor | None] | None = None
+    prepare: Callable[[Example, Any], None] | None = None
+    promises: Callable[[Example], dict[str, Port]] = _nothing
+
+
+def given(example: Example, count: int, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
+    """Make inputs for all ports that carry tensors of a batch; pictures lie in [-1, 1]."""
+    like, made = torch.empty(0, dtype=dtype), {}
+    for seed, (name, port) in enumerate(example.spec.ports().inputs.items()):
+        if port.terms()[0] == "b":
+            value = example.tensor(port, count, seed=seed, like=like)
+            made[name] = value.tanh() if name == "image" else value
+    return made
+
+
+def is_text_head(example: Example) -> bool:
+    """Tell a text head (states -> words) from a generation head (condition -> target)."""
+    return "states" in example.spec.ports().inputs
+
+
+def _encoder(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -> dict[str, Tensor]:
+    return {"features": module(inputs["image"])}
+
+
+def _autoencoder(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -> dict[str, Tensor]:
+    latents = module.encode(inputs["image"])
+    return {"latents": latents, "image": module.decode(latents)}
+
+
+def _autoencoder_loss(_: Example, module: Any, inputs: Given, generator: Generator) -> Tensor:
+    return torch.stack(list(module.loss(inputs["image"], generator).values())).sum(0)
+
+
+def _connector(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -> dict[str, Tensor]:
+    return {"tokens": module(inputs["features"])}
+
+
+def _condition(example: Example, module: Any, inputs: Given, _: Sequence[Generator]) -> dict[str, Tensor]:
+    states = inputs["states"]
+    queries = module.query_embeds()
+    count = getattr(example.spec, "queries", 0)
+    assert (0 if queries is None else len(queries)) == count, f"`queries` says {count}, query_embeds gives {queries}"
+    if queries is not None:
+        states = torch.cat([states, queries.to(states).expand(len(states), -1, -1)], 1)
+    mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+    condition, real = module(Readout(states, mask, count))
+    assert real.shape == condition.shape[:2], "the mask is not one flag a condition token"
+    assert real.dtype == torch.bool
+    return {"condition": condition}
+
+
+def _normaliser(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -> dict[str, Tensor]:
+    normalised = module(inputs["target"])
+    return {"normalised": normalised, "target": module.inverse(normalised)}
+
+
+def _fit(example: Example, module: Any) -> None:
+    assert not bool(module.fitted), "a fresh normaliser says that it is fitted"
+    module.fit([given(example, 16)["target"]])
+    assert bool(module.fitted), "a fitted normaliser says that it is not"
+
+
+def _head(example: Example, module: Any, inputs: Given, own: Sequence[Generator]) -> dict[str, Tensor]:
+    if is_text_head(example):
+        return {"logits": module.logits(inputs["states"], _Words(inputs["states"]))}
+    sampler = example.sampler.build() if example.sampler else None
+    guidance = example.guidance.build() if example.guidance else None
+    return {"target": module.sample(inputs["condition"], None, own, sampler, guidance)}
+
+
+def _head_loss(example: Example, module: Any, inputs: Given, generator: Generator) -> Tensor:
+    if is_text_head(example):
+        states = inputs["states"][:, 0]
+        return module.loss(states, torch.arange(len(states)), _Words(states))
+    mask = torch.ones(inputs["condition"].shape[:2], dtype=torch.bool)
+    return module.loss(inputs["target"], inputs["condition"], mask, generator)
+
+
+class _Words:
+    """Stands for a backbone whose output matrix is fixed: for text heads that use it."""
+
+    def __init__(self, states: Tensor) -> None:
+        width = states.shape[-1]
+        table = torch.linspace(-1, 1, _VOCABULARY * width, dtype=torch.float64, device="cpu")
+        self.table = table.sin().view(_VOCABULARY, width).to(states)
+
+    def logits(self, states: Tensor) -> Tensor:
+        return states @ self.table.T
+
+
+def _promises_of_head(example: Example) -> dict[str, Port]:
+    if not is_text_head(example):
+        return {"target": example.spec.ports().inputs["target"]}
+    return {"logits": Port(f"b s {getattr(example.spec, 'vocabulary', None) or _VOCABULARY}")}
+
+
+def _network(example: Example, module: Any, inputs: Given, _: Sequence[Generator]) -> dict[str, Tensor]:
+    height, width = (example.size(name) for name in ("height", "width"))
+    sample = inputs["sample"].transpose(1, 2).unflatten(2, (height, width))
+    t = inputs["sample"][:, 0, 0].sigmoid()
+    made = module(sample, t, module.prepare(inputs["condition"], None))
+    return {"sample": made.flatten(2).transpose(1, 2)}
+
+
+def _decoder(_: Example, module: Any, inputs: Given, own: Sequence[Generator]) -> dict[str, Tensor]:
+    return {"image": module(inputs["features"], own)}
+
+
+def _decoder_loss(example: Example, module: Any, inputs: Given, generator: Generator) -> Tensor:
+    pixels = example.tensor(example.spec.ports().outputs["image"], len(inputs["features"]), seed=9)
+    return module.loss(inputs["features"], pixels.tanh(), generator)
+
+
+def _backbone(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -> dict[str, Tensor]:
+    embeds = inputs["embeds"]
+    states = module(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device))
+    return {"states": states, "logits": module.logits(states)}
+
+
+USES: dict[str, Use] = {
+    "encoder": Use(_encoder),
+    "autoencoder": Use(_autoencoder, _autoencoder_loss, promises=lambda e: {"image": e.spec.ports().inputs["image"]}),
+    "connector": Use(_connector),
+    "condition": Use(_condition),
+    "normaliser": Use(_normaliser, prepare=_fit, promises=lambda e: {"target": e.spec.ports().inputs["target"]}),
+    "head": Use(_head, _head_loss, promises=_promises_of_head),
+    "network": Use(_network, promises=lambda e: {"sample": e.spec.ports().inputs["sample"]}),
+    "decoder": Use(_decoder, _decoder_loss),
+    "backbone": Use(_backbone, promises=lambda e: {"logits": Port("b s vocabulary")}),
+}

@@ -1,0 +1,129 @@
+"""Every registered part of every kind keeps its kind's contract. A part without an example here fails: add one."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from diptych.plugins import registry
+from diptych.spec.part import PartSpec
+from diptych.spec.structure import structure
+from diptych.testing import Example, cases, name_of_case
+
+
+GRID = {"channels": 6, "height": 2, "width": 2}
+VIT = {"hidden_width": 16, "depth": 2, "heads": 2, "image_size": 16, "patch_size": 4, "project": 6}
+NETWORK = {"hidden_width": 16, "layers": 1, "heads": 2, "condition_width": 5, **GRID}
+SPECIAL = {"special": ["<|a|>", "<|b|>"]}
+# kind/type -> fields of a tiny spec, or several of them
+EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
+    "backbone/plain-transformer": {"width": 8, "layers": 2, "heads": 2, "vocabulary": 11},
+    "backbone/hf-causal-lm": [
+        {"width": 8, "layers": 2, "heads": 2, "kv_heads": 1, "mlp_width": 16, "vocabulary": 11, "attention": attention}
+        for attention in ("sdpa", "eager")
+    ],
+    "tokenizer/bytes": SPECIAL,
+    "tokenizer/emoji-words": SPECIAL,
+    "encoder/patches": {"image_size": 16, "patch_size": 8},
+    "encoder/clip": [VIT, {**VIT, "cls": "keep", "pool": 2, "attention": "eager"}],
+    "encoder/siglip": [VIT, {**VIT, "pool": 2, "unit_features": True}],
+    "autoencoder/autoencoder-kl": {"image_size": 16, "channels": 3, "widths": [4, 8], "norm_groups": 2},
+    "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
+    "connector/linear": {"in_width": 6, "out_width": 8},
+    "connector/mlp": [{"in_width": 6, "out_width": 8, "tokens": 4, "positions": on} for on in (False, True)],
+    "condition/latent-queries": {"count": 3, "width": 8},
+    "condition/prompt-states": {"width": 8},
+    "condition/concat": {
+        "of": [{"type": "latent-queries", "count": 2, "width": 8}, {"type": "latent-queries", "count": 1, "width": 8}],
+        "width": 8,
+    },
+    "normaliser/channel-statistics": {"channels": 5},
+    "normaliser/principal-components": {"kept": 3, "channels": 5},
+    "head/linear-readout": {"condition_width": 5, "channels": 6},
+    "head/flow-matching": {"network": {"type": "dit", **NETWORK}, **GRID},
+    "head/regression": [
+        {"readout": readout, "hidden_width": 16, "heads": 2, "condition_width": 5, **GRID}
+        for readout in ("transformer", "linear")
+    ],
+    "head/next-token": {},
+    "head/linear": {"width": 8, "vocabulary": 11},
+    "network/lumina-next": {**NETWORK, "ffn_multiple_of": 8},
+    "network/dit": [{**NETWORK, "positions": positions} for positions in ("sin-cos", "learned")],
+    "noise_schedule/linear": [{}, {"shift": 3.0}],
+    "noise_schedule/cosine": {},
+    "timesteps/uniform": [{}, {"shift": 3.0}],
+    "timesteps/logit-normal": {},
+    "sampler/euler": {"steps": 4},
+    "sampler/heun": {"steps": 4},
+    "sampler/ab2": {"steps": 4},
+    "guidance/classifier-free": [{}, {"start": 0.7, "end": 0.3}],
+    "guidance/apg": {},
+    "decoder/unpatch": {"patch_size": 4, "hidden": 8, "channels": 6, "grid": 2},
+    "decoder/conv-pixels": {"widths": [8, 4], "blocks": [1, 1], "pixel_patch": 2, "noise": 0.1, **GRID},
+    "decoder/patch-mlp": {"pixel_patch": 4, "hidden_width": 8, **GRID},
+    "dataset/squares": [{"image_size": 16, "task": task} for task in ("ask", "paint")],
+    "dataset/emoji-scenes": [{"task": task} for task in ("ask", "paint", "imagine")],
+    "dataset/easy-vqa": {},
+}
+FREE = {"head/next-token": {"width": 8}, "head/regression": {"q": 4}, "head/flow-matching": {"condition_width": 5}}
+# these need a file, a whole model or a judge to run: their specs are checked here, their work elsewhere
+SPEC_ONLY: dict[str, dict[str, Any]] = {
+    "tokenizer/file": {"path": "tokenizer.json"},
+    "objective/answer": {},
+    "objective/paint": {},
+    "objective/reconstruct": {},
+    "objective/autoencode": {"part": "vae"},
+    "objective/contrastive": {"encoder": "eye"},
+    "objective/contrastive-sigmoid": {"encoder": "eye"},
+    "metric/emoji-questions": {},
+    "metric/emoji-captions": {},
+    "metric/emoji-painting": {},
+    "metric/emoji-reconstruction": {},
+    "metric/easy-vqa": {},
+}
+ENTRIES = {f"{entry.kind}/{entry.component.name}": entry for entry in registry().entries() if entry.kind != "spec"}
+
+
+def spec_of(name: str, fields: dict[str, Any]) -> PartSpec:
+    return structure(fields, ENTRIES[name].load(), name)
+
+
+def examples():
+    sampler, guidance = spec_of("sampler/euler", {"steps": 3}), spec_of("guidance/classifier-free", {})
+    for name, written in EXAMPLES.items():
+        several = written if isinstance(written, list) else [written]
+        for number, fields in enumerate(several):
+            more = {"sampler": sampler, "guidance": guidance} if name == "head/flow-matching" else {}
+            free = FREE.get(name, {})
+            note = str(number) if len(several) > 1 else ""
+            yield Example(spec_of(name, fields), free=free, note=note, **more)
+    for name, fields in SPEC_ONLY.items():
+        yield Example(spec_of(name, fields), spec_only=True)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_there_is_an_example_of_every_part(name):
+    assert name in EXAMPLES or name in SPEC_ONLY, f"{name} has no example in this file: add one"
+
+
+def test_every_example_is_of_a_registered_part():
+    assert (EXAMPLES.keys() | SPEC_ONLY.keys()) <= ENTRIES.keys()
+
+
+@pytest.mark.parametrize(("check", "example"), cases(examples()), ids=name_of_case)
+def test_contract(check, example):
+    check(example)
+
+
+def test_no_spec_imports_torch():
+    code = (
+        "import sys, json\n"
+        "from diptych.plugins import registry\n"
+        "specs = [e.load() for e in registry().entries() if e.kind != 'spec']\n"
+        "[cls.presets() for cls in specs]\n"
+        "print(json.dumps([m for m in ('torch', 'transformers', 'diffusers', 'numpy') if m in sys.modules]))"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(out.stdout) == []
