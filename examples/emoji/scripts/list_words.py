@@ -1,4 +1,4 @@
-"""Writes data/words.txt: every word of captions, questions, answers and prompts, sorted. Run after changing wordings."""
+"""Writes data/words.txt: every word of captions, questions and prompts, sorted. Run after changing wordings."""
 
 from __future__ import annotations
 
