@@ -22,6 +22,7 @@ import time
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
@@ -190,7 +191,7 @@ def is_ours(name: str) -> bool:
     return re.fullmatch(r"diptych(-.+)?", canonicalize_name(name)) is not None
 
 
-def metadata(wheel: Path) -> Parser:
+def metadata(wheel: Path) -> Message:
     """Read a wheel's METADATA."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [each for each in archive.namelist() if each.endswith(".dist-info/METADATA")]
@@ -219,7 +220,7 @@ def check_contents(wheel: Path, source: Path) -> None:
     for key in ("Summary", "License-Expression", "Requires-Python", "Description-Content-Type"):
         if not facts.get(key):
             raise FailedError(f"{wheel.name}: no {key} in its metadata")
-    if len(facts.get_payload().strip()) < 80:
+    if len(str(facts.get_payload()).strip()) < 80:
         raise FailedError(f"{wheel.name}: its README says nothing")
 
 
