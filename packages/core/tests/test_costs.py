@@ -4,19 +4,24 @@ import json
 import subprocess
 import sys
 
+import attrs
 import pytest
+import torch
 import yaml
 from core_cases.examples import examples
 from core_cases.small import HF, MODEL, model_data, model_spec
 from core_cases.text import with_text
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 import diptych
 from diptych.costs import costs
 from diptych.errors import SpecError
+from diptych.ports import Port, Ports
 from diptych.spec.files import merge
 from diptych.spec.model import ModelSpec
+from diptych.spec.part import InlinePart
 from diptych.spec.structure import structure
 from diptych.spec.wiring import resolve
 
@@ -89,6 +94,25 @@ def test_the_connector_flops_are_exact():
     small, large = (costs(resolve(model_spec(understand={"connector": {"hidden": h}}))) for h in (10, 11))
     # four tokens, one more hidden number: 192 multiply-adds in, 16 out, each two operations
     assert large.flops["image understood"] - small.flops["image understood"] == 2 * 4 * (192 + 16)
+
+
+def test_a_weight_may_be_what_a_module_inside_is_given():
+    """Torch's counter once failed on a parameter that goes straight into a submodule, as learned queries do."""
+
+    class Queries(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.queries, self.map = nn.Parameter(torch.ones(1, 4, 192)), nn.Linear(192, 16)
+
+        def forward(self, features):
+            return self.map(self.queries) + 0 * self.map(features)
+
+    ports = Ports(inputs={"features": Port("b n given")}, outputs={"tokens": Port("b n made")})
+    module = Queries().to("meta")
+    part = InlinePart("connector", module, ports, {"given": 192, "made": 16})
+    spec = attrs.evolve(model_spec(), understand=attrs.evolve(model_spec().understand, connector=part))
+    assert costs(resolve(spec)).flops["image understood"] > 0
+    assert all(each.requires_grad for each in module.parameters())
 
 
 def test_text_heads_cost_nothing_here():

@@ -51,13 +51,18 @@ def costs(resolved: Resolved) -> Costs:
         parameters = _parameters(parts)
         total = sum(parameters.values())
         buffers = sum(each.numel() for each in parts.buffers())
+        trained = [each for each in parts.parameters() if each.requires_grad]
         try:
+            parts.requires_grad_(False)  # torch's counter hooks into gradients, even where none are computed
             flops = _flops(spec, _Meter(spec, parts, resolved))
         except DiptychError:
             raise
         except Exception as error:  # shapes that fit by their ports and still do not by torch
             message = f"the parts do not run together: {type(error).__name__}: {error}"
             raise SpecError([Problem("", message)], spec.name) from error
+        finally:
+            for each in trained:  # a part made in code is the user's own module
+                each.requires_grad_(True)
     memory = {
         "weights/float32": 4 * (total + buffers),
         "weights/bfloat16": 2 * (total + buffers),

@@ -24,7 +24,7 @@ COUNT = 3
 def made(example: Example, seed: int = 0, dtype: torch.dtype = torch.float32) -> Any:
     """Build the module with the weights of a seed, ready for use.
 
-    All weights are moved a little, by float64 numbers: fresh ones are float32, and zeros would hide what is behind them.
+    All weights are moved a little, by float64 numbers: fresh ones are float32, and zeros hide what is behind them.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
