@@ -1,4 +1,4 @@
-"""The pocket's spec and recipe, made tiny: every stage trains, and learning to paint leaves the answers as they were."""
+"""The pocket's spec and recipe, made tiny: every stage trains, and learning to paint leaves answers as they were."""
 
 from itertools import pairwise
 

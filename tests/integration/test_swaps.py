@@ -1,5 +1,6 @@
 """Every slot has another choice: swapped models build, cost what they say, train two steps, answer and paint."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import diptych
 from diptych.costs import costs
 from diptych.spec.files import merge
 from diptych.spec.model import ModelSpec
+from diptych.spec.part import walk_parts
 from diptych.spec.recipe import Recipe
 from diptych.spec.structure import structure
 from diptych.spec.wiring import resolve
@@ -55,6 +57,7 @@ STAGE: dict[str, Any] = {
     "warmup": 1,
     "fit": 8,
 }
+DIT = {"type": "dit", "hidden_width": 16, "layers": 1, "heads": 2}
 LATENTS = {
     "vision": {"vae": {"type": "autoencoder-kl", "image_size": 16, "channels": 3, "widths": [4, 8], "norm_groups": 2}},
     "generate": [{"name": "features", "target": "vae"}],
@@ -178,8 +181,6 @@ def test_a_swapped_model_trains_answers_and_paints(name, tmp_path):
 
 
 def _logged(path) -> list[str]:
-    import json
-
     return list(json.loads(path.read_text().splitlines()[-1])["losses"])
 
 
@@ -188,8 +189,6 @@ def test_every_slot_was_swapped():
     seen: dict[str, set[str]] = {}
     for name in SWAPS:
         spec, recipe = swapped(name)
-        from diptych.spec.part import walk_parts
-
         for holder in (spec, recipe):
             for _, part in walk_parts(holder):
                 seen.setdefault(part.kind, set()).add(type(part).__name__)

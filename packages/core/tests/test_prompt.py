@@ -118,7 +118,7 @@ def test_ids_that_differ_from_the_stored_ones_are_named():
 
 
 def test_a_token_that_the_tokenizer_lacks_is_named():
-    with pytest.raises(SpecError, match="no token '<|piant|>'; did you mean '<|paint|>'"):
+    with pytest.raises(SpecError, match=r"did you mean '<\|paint\|>'"):
         TOKENIZER.id_of("<|piant|>")
 
 
@@ -148,5 +148,5 @@ def test_a_file_that_is_no_tokenizer_is_a_spec_error(tmp_path, content):
     path = tmp_path / "tokenizer.json"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(SpecError, match="not a readable tokenizer.json"):
+    with pytest.raises(SpecError, match="not a readable tokenizer"):
         FileTokenizer(path=str(path)).build()

@@ -96,7 +96,7 @@ def test_frozen_parts_stay_bit_for_bit(tmp_path):
 def test_a_slot_inside_a_part_can_train_alone(tmp_path):
     model = diptych.build(model_spec())
     before = weights(model)
-    (stage, paint) = recipe().stages
+    (_, paint) = recipe().stages
     train(
         evolve(recipe(), stages=(evolve(paint, train=("generate.features.condition",), ema=0.0),)),
         tmp_path / "out",
@@ -270,7 +270,7 @@ def test_objectives_without_their_part_say_what_is_missing():
     with pytest.raises(RequestError, match="put `text:"):
         Answer().build()(batch(diptych.build(model_spec()), sample("ask")), torch.Generator())
     bare = structure({**model_data(), "decode": None, "understand": None}, ModelSpec)
-    with pytest.raises(RequestError, match="trains `decode.decoder`"):
+    with pytest.raises(RequestError, match=r"trains `decode\.decoder`"):
         Reconstruct().build()(batch(diptych.build(bare), sample()), torch.Generator())
     with pytest.raises(RequestError, match="no `understand`"):
         Answer().build()(batch(diptych.build(with_text(bare)), sample("ask")), torch.Generator())
