@@ -33,7 +33,7 @@ class Paint(PartSpec):
     kind: ClassVar[str] = "objective"
     step: str | None = setting("the generate step; the first one unless given", default=None)
     draws: int = setting(
-        "noises drawn a sample: cheap where reading the prompt costs more than the head", default=1, check=validators.ge(1)
+        "noises drawn a sample: cheap where reading the prompt costs most", default=1, check=validators.ge(1)
     )
 
     def build(self) -> nn.Module:

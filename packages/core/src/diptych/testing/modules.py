@@ -101,7 +101,7 @@ def check_gradient_reaches_what_trains(example: Example) -> None:
     loss = use.loss(example, module, inputs, Generator().manual_seed(0)) if use.loss else None
     if loss is None:
         outputs = use.call(example, module, inputs, generators(range(COUNT)))
-        loss = sum(value.square().flatten(1).mean(1) for value in outputs.values())
+        loss = torch.stack([value.square().flatten(1).mean(1) for value in outputs.values()]).sum(0)
     assert loss.shape == (COUNT,), f"the loss is {list(loss.shape)}, not one number a sample"
     loss.sum().backward()
     without = [name for name, each in parameters.items() if each.requires_grad and each.grad is None]

@@ -9,7 +9,7 @@ import attrs
 
 from diptych.ports import Ports
 from diptych.registry import KINDS
-from diptych.spec.part import PartSpec, Slot
+from diptych.spec.part import PartSpec, Slot, evolved, fields_of
 from diptych.spec.structure import structure, unstructure
 from diptych.testing.example import Example
 
@@ -19,15 +19,15 @@ def check_spec_says_what_it_is(example: Example) -> None:
     spec = example.spec
     assert spec.kind in KINDS, f"'{spec.kind}' is no kind"
     assert (type(spec).__doc__ or "").strip(), f"{type(spec).__name__} has no docstring"
-    for each in attrs.fields(type(spec)):
+    for each in fields_of(spec):
         assert each.metadata.get("doc"), f"{type(spec).__name__}.{each.name} has no sentence; make it with `setting`"
 
 
 def check_spec_is_frozen_data(example: Example) -> None:
     """A spec cannot be changed, is equal to its copy, and hands out ports."""
     spec = example.spec
-    assert attrs.evolve(spec) == spec
-    name = next((each.name for each in attrs.fields(type(spec))), None)
+    assert evolved(spec) == spec
+    name = next((each.name for each in fields_of(spec)), None)
     if name is not None:
         try:
             setattr(spec, name, None)
