@@ -354,6 +354,28 @@ def test_a_mixture_of_one_seed_is_the_same_for_every_run():
     assert all(np.array_equal(a.picture(), b.picture()) for a, b in zip(first, again, strict=True))
 
 
+def test_every_step_has_randomness_of_its_own_that_resuming_repeats(tmp_path, monkeypatch):
+    drawn: list[float] = []
+
+    class Draws(nn.Module):
+        def forward(self, batch, generator):
+            drawn.append(torch.rand(1, generator=generator).item())
+            return {"paint": torch.zeros(())}
+
+    monkeypatch.setattr(Paint, "build", lambda _: Draws())
+    paint = recipe().stages[1]
+    twice = evolve(recipe(), stages=(paint, evolve(paint, name="again")))
+    train(twice, tmp_path / "whole", model=model_spec(), quiet=True)
+    whole = drawn.copy()
+    assert len(set(whole)) == len(whole) == 8
+    drawn.clear()
+    for stop in (3, 99):
+        train(
+            twice, tmp_path / "cut", model=model_spec(), quiet=True, stop_after=lambda _, step, stop=stop: step == stop
+        )
+    assert drawn == whole
+
+
 def test_stages_are_data():
     assert isinstance(recipe().stages[0], Stage)
     assert isinstance(TiedText(), nn.Module)
