@@ -58,6 +58,16 @@ def test_pictures_are_the_same_alone_and_in_any_batch(backbone):
         assert np.abs(np.asarray(a, int) - np.asarray(c, int)).max() <= 1
 
 
+def test_each_prompt_may_have_a_seed_of_its_own():
+    model = build(BACKBONES[0])
+    together = model.generate(PROMPTS[:2], seed=[3, 9])
+    alone = [model.generate(PROMPTS[0], seed=3)[0], model.generate(PROMPTS[1], seed=9)[0]]
+    for a, b in zip(together, alone, strict=True):
+        assert np.abs(np.asarray(a, int) - np.asarray(b, int)).max() <= 1
+    with pytest.raises(RequestError, match="1 seeds for 2 prompts"):
+        model.generate(PROMPTS[:2], seed=[3])
+
+
 def test_noise_belongs_to_the_seed_of_a_sample():
     from diptych.seeds import generators, noise
 

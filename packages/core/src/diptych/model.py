@@ -181,16 +181,17 @@ class UnifiedModel:
         prompts: str | Sequence[str],
         *,
         n: int = 1,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         batch: int = 16,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Image.Image]:
         """Paint `n` pictures a prompt: -> pictures, the first prompt's first.
 
-        Picture j of prompt i is a function of its prompt and of seed + j alone, whatever else is in the batch.
+        Picture j of a prompt is a function of its prompt and of seed + j alone, whatever else is in the batch. `seed`
+        is one for all prompts, or one for each.
 
         Raises:
-            RequestError: if the model does not paint, a prompt is empty, or n < 1.
+            RequestError: if the model does not paint, a prompt is empty, n < 1, or seeds and prompts differ in number.
         """
         wanted = [prompts] if isinstance(prompts, str) else list(prompts)
         if n < 1:
@@ -198,7 +199,10 @@ class UnifiedModel:
         if not self.spec.generate or not self.spec.decode:
             raise RequestError(f"'{self.spec.name}' does not paint: its spec has no `generate` and `decode`")
         self._need("generate")
-        jobs = [(prompt, seed + j) for prompt in wanted for j in range(n)]
+        first = [seed] * len(wanted) if isinstance(seed, int) else list(seed)
+        if len(first) != len(wanted):
+            raise RequestError(f"{len(first)} seeds for {len(wanted)} prompts; give one for all, or one for each")
+        jobs = [(prompt, own + j) for prompt, own in zip(wanted, first, strict=True) for j in range(n)]
         pictures: list[Image.Image] = []
         for start in range(0, len(jobs), batch):
             own_prompts, seeds = zip(*jobs[start : start + batch], strict=True)

@@ -88,3 +88,21 @@ def test_a_part_made_in_code_cannot_be_written_and_the_error_says_how_to_registe
 def test_an_unwritable_place_is_an_output_error(tmp_path):
     with pytest.raises(OutputError, match="choose another place"):
         write_spec(model_spec(), tmp_path / "not" / "there.yaml")
+
+
+def test_a_hash_does_not_depend_on_where_files_lie():
+    from diptych.spec.recipe import Recipe
+
+    data = {"name": "r", "data": {}, "stages": [_STAGE]}
+    here, there = (structure({**data, "model": f"{folder}/model.yaml"}, Recipe) for folder in ("/a", "/b/c"))
+    other = structure({**data, "model": "/a/another.yaml"}, Recipe)
+    assert spec_hash(here) == spec_hash(there) != spec_hash(other)
+
+
+_STAGE = {
+    "name": "s",
+    "train": ["decode"],
+    "mixture": {},
+    "losses": {"r": {"objective": {"type": "reconstruct"}}},
+    "steps": 1,
+}

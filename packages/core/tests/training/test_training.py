@@ -379,3 +379,21 @@ def test_every_step_has_randomness_of_its_own_that_resuming_repeats(tmp_path, mo
 def test_stages_are_data():
     assert isinstance(recipe().stages[0], Stage)
     assert isinstance(TiedText(), nn.Module)
+
+
+def test_a_sample_may_show_several_pictures():
+    model = diptych.build(with_text(model_spec()), dtype=torch.float64)
+    one, two = (sample("ask", index).picture() for index in (0, 1))
+    several = Sample((Turn("user", (one, two, "which is red?")), Turn("assistant", ("the first",))))
+    swapped = Sample((Turn("user", (two, one, "which is red?")), Turn("assistant", ("the first",))))
+    losses = [Answer().build()(batch(model, each), torch.Generator())["answer"] for each in (several, swapped)]
+    assert losses[0] != losses[1]
+
+
+def test_the_picture_to_make_is_the_last_one_not_one_that_was_shown():
+    model = diptych.build(model_spec())
+    shown, made = (sample("ask", index).picture() for index in (0, 1))
+    edit = Sample((Turn("user", (shown, "make it another")), Turn("assistant", (made,))))
+    plain = Sample((Turn("user", ("make it another",)), Turn("assistant", (made,))))
+    losses = [Paint().build()(batch(model, each), torch.Generator())["paint"] for each in (edit, plain)]
+    assert torch.equal(*losses)

@@ -72,15 +72,12 @@ def paint_some(model: UnifiedModel, seed: int, out: Path, per_tag: int = 3) -> l
     """Paint the first prompts of each category, seen contents and unseen ones, and write them as PNGs."""
     records = [*prompts("seen", per_tag, seed), *prompts("unseen", per_tag, seed)]
     wanted = [record["prompt"] for record in records]
-    pictures = model.generate(wanted, seed=seed)
+    seeds = range(10_000 * seed, 10_000 * seed + len(wanted))
+    pictures = model.generate(wanted, seed=seeds)
     mark = spec_hash(model.spec)
-    for index, (prompt, picture) in enumerate(zip(wanted, pictures, strict=True)):
-        save_png(
-            picture,
-            out / f"{index:02d}.png",
-            {"prompt": prompt, "seed": str(seed), "spec": mark},
-            scale=4,
-        )
+    for own, prompt, picture in zip(seeds, wanted, pictures, strict=True):
+        facts = {"prompt": prompt, "seed": str(own), "spec": mark}
+        save_png(picture, out / f"{own:05d}.png", facts, scale=4)
     save_png(gallery(pictures, wanted), out / "sheet.png", {"spec": mark})
     verdicts = judge([np.asarray(picture) for picture in pictures], records)
     return [

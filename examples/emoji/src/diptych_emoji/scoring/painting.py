@@ -29,7 +29,10 @@ class PaintingMetric:
     def score(self, model: UnifiedModel, seed: int) -> list[Score]:
         """Return GenEval's mean over categories, and each category, with the judge's ceiling and floor."""
         records = _records(self.spec, seed)
-        pictures = arrays(model.generate([record["prompt"] for record in records], seed=seed))
+        seeds = range(
+            10_000 * seed, 10_000 * seed + len(records)
+        )  # one bad draw must not count for every prompt
+        pictures = arrays(model.generate([record["prompt"] for record in records], seed=seeds))
         return _scores(
             "painting" if self.spec.split == "seen" else f"painting-{self.spec.split}",
             records,

@@ -27,7 +27,7 @@ class AnswerObjective(nn.Module):
             if model.spec.understand is None:
                 raise RequestError("these samples show pictures, but the model spec has no `understand`")
             features = batch.features(model.spec.understand.encoder)
-            tokens = model.reading_tokens(features[batch.rows(pictured)])
+            tokens = model.reading_tokens(features[batch.shown(pictured)])
         length = 0 if tokens is None else tokens.shape[1]
         sequences = model.sequences([model.prompts.conversation(batch.samples[row].turns, length) for row in chosen])
         states, labels = model.states(sequences, tokens)[:, :-1], sequences.labels[:, 1:]

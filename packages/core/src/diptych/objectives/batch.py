@@ -28,8 +28,14 @@ class Batch:
 
     @cached_property
     def pictures(self) -> list[Picture]:
-        """The first picture of each sample that has one."""
-        return [picture for row in self.pictured if (picture := self.samples[row].picture()) is not None]
+        """All pictures of all samples, in order."""
+        return [picture for sample in self.samples for turn in sample.turns for picture in turn.pictures()]
+
+    @cached_property
+    def _places(self) -> list[list[int]]:
+        """Where the pictures of each sample stand among `pictures`."""
+        counts = [sum(len(turn.pictures()) for turn in sample.turns) for sample in self.samples]
+        return [list(range(sum(counts[:row]), sum(counts[: row + 1]))) for row in range(len(counts))]
 
     def pixels(self, name: str) -> Tensor:
         """Preprocess `pictures` for a vision part: -> [k 3 h w]."""
@@ -44,9 +50,19 @@ class Batch:
         return self._features[name]
 
     def rows(self, chosen: Sequence[int]) -> Tensor:
-        """Return where the pictures of some samples stand among `pictures`."""
-        place = {row: index for index, row in enumerate(self.pictured)}
-        return torch.tensor([place[row] for row in chosen], device=self.model.device)
+        """Return where the first picture of each chosen sample stands among `pictures`."""
+        return self._indices([self._places[row][0] for row in chosen])
+
+    def made(self, chosen: Sequence[int]) -> Tensor:
+        """Return where the last picture of each chosen sample, the one to be made, stands among `pictures`."""
+        return self._indices([self._places[row][-1] for row in chosen])
+
+    def shown(self, chosen: Sequence[int]) -> Tensor:
+        """Return where all pictures of the chosen samples stand among `pictures`, in order."""
+        return self._indices([place for row in chosen for place in self._places[row]])
+
+    def _indices(self, places: list[int]) -> Tensor:
+        return torch.tensor(places, dtype=torch.long, device=self.model.device)
 
     def captioned(self) -> tuple[list[int], list[str]]:
         """Return the rows that pair a picture with a text that describes it, and these texts."""

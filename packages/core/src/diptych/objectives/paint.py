@@ -23,7 +23,7 @@ class PaintObjective(nn.Module):
             return {}
         step = model.spec.step(self.step) if self.step else model.spec.generate[0]
         with torch.no_grad():  # targets never train through this loss
-            target = model.normalise(step.name, batch.features(step.target)[batch.rows(chosen)])
+            target = model.normalise(step.name, batch.features(step.target)[batch.made(chosen)])
         prompts = [batch.samples[row].turns[-2].text() for row in chosen]
         condition, mask = model.conditions(model.painting(prompts, step.name), step.name)
         target, condition, mask = (each.repeat_interleave(self.draws, 0) for each in (target, condition, mask))

@@ -100,7 +100,16 @@ def to_json(spec: Any) -> str:
 
 
 def spec_hash(spec: Any) -> str:
-    """Return the first 12 hexadecimal digits of the SHA-256 of a spec's canonical JSON."""
+    """Return the first 12 hexadecimal digits of the SHA-256 of a spec's canonical JSON.
+
+    Of paths only the last name counts, so that a spec is the same wherever it lies.
+    """
+    for where, part in [("", spec), *walk_parts(spec)]:
+        names = {
+            f.name: Path(v).name for f in fields_of(part) if f.metadata.get("path") and (v := getattr(part, f.name))
+        }
+        if names:
+            spec = replace_part(spec, where, evolved(part, **names))
     text = json.dumps(unstructure(spec), sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
