@@ -58,7 +58,7 @@ def test_no_file_knows_a_machine():
     assert not found
 
 
-@pytest.mark.parametrize("line", ["see /work/main/x", 'open("/root/.cache")', "/home/someone/x"])
+@pytest.mark.parametrize("line", ["see /work/repository/x", 'open("/root/.cache")', "/home/someone/x"])
 def test_a_machine_is_recognised(line):
     assert PLACES.search(line)
 

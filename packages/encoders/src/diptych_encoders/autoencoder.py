@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attrs import frozen, validators
@@ -36,9 +37,9 @@ class Autoencoder(PartSpec):
     weights: str | None = setting("folder, hub id, or hub id/subfolder of initial weights", default=None)
 
     @property
+    @abstractmethod
     def reduction(self) -> int:
         """Pixels along the side of one latent."""
-        raise NotImplementedError
 
     @property
     def grid(self) -> int:

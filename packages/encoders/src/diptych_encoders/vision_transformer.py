@@ -6,6 +6,7 @@ the grid of features afterwards.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from attrs import frozen, validators
@@ -147,6 +148,7 @@ class VisionTransformer(PartSpec):
             outputs={"features": Port("b (grid grid) width", "row-major grid")},
         )
 
+    @abstractmethod
     def load_weights(self, module: VisionFeatures) -> None:
         """Put the weights named by `weights` into a module that this spec built.
 
@@ -154,4 +156,3 @@ class VisionTransformer(PartSpec):
             CheckpointError: if there are none there, or they are of a model with other sizes; the module is
                 left as it was.
         """
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from inspect import signature
 from pathlib import Path
@@ -44,13 +45,13 @@ class TokenAutoencoder(nn.Module):
         self.grid, self.reconstruction = grid, reconstruction
         self.scaling_factor, self.shift_factor = scaling_factor, shift_factor
 
+    @abstractmethod
     def raw_latents(self, pixels: Tensor) -> Tensor:
         """Encode `[b 3 h w]` in [-1, 1] to `[b c h w]` in the model's own units, without randomness."""
-        raise NotImplementedError
 
+    @abstractmethod
     def raw_pixels(self, latents: Tensor) -> Tensor:
         """Decode `[b c h w]` in the model's own units to `[b 3 h w]`, near [-1, 1] but not held to it."""
-        raise NotImplementedError
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Encode images, the same way every time (a posterior gives its mean).
@@ -85,6 +86,7 @@ class TokenAutoencoder(nn.Module):
         tokens = latents / self.scaling_factor + self.shift_factor
         return self.raw_pixels(rearrange(tokens, "b (h w) c -> b c h w", h=self.grid)).clamp(-1, 1)
 
+    @abstractmethod
     def loss(self, pixels: Tensor, generator: Generator) -> dict[str, Tensor]:
         """Compute what training minimises: the sum of the terms, each `[b]` and already weighted.
 
@@ -92,7 +94,6 @@ class TokenAutoencoder(nn.Module):
             pixels: `[b 3 h w]` in [-1, 1].
             generator: all randomness.
         """
-        raise NotImplementedError
 
     def distance(self, pixels: Tensor, painted: Tensor) -> Tensor:
         """Return the mean absolute or squared difference of each image: `[b 3 h w]` twice -> `[b]`."""

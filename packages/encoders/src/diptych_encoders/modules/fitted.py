@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -48,9 +49,9 @@ class FittedNormaliser(nn.Module):
         self.fitted.fill_(True)
         self._ready = True
 
+    @abstractmethod
     def set_statistics(self, mean: Tensor, variance: Tensor) -> None:
         """Turn mean `[c]` and (co)variance `[c]` or `[c c]`, float64, into the buffers."""
-        raise NotImplementedError
 
     def check_fitted(self) -> None:
         """Make sure that there are statistics.
