@@ -98,25 +98,21 @@ def _source(entry: EntryPoint) -> PluginSource:
 
 
 def _load_one(filled: Registry, source: PluginSource) -> LoadedPlugin:
-    fate = LoadedPlugin(source.name, source.distribution, source.version)
+    """Add what one plugin registers; what clashes with another plugin is left out and named."""
+    problems: list[str] = []
     try:
         records = _records(source.load())
-        staged = Registry()
+        staged = Registry()  # a plugin that clashes with itself registers nothing
         for kind, component in records:
             staged.add(kind, component, source.distribution)
-        clashes: list[str] = []
         for kind, component in records:
             try:
                 filled.add(kind, component, source.distribution)
             except PluginError as error:
-                clashes.append(str(error))
-        return LoadedPlugin(*_identity(source), error="; ".join(clashes) or None)
+                problems.append(str(error))
     except (Exception, SystemExit) as error:  # a plugin may fail in any way; it is named and set aside
-        return LoadedPlugin(fate.name, fate.distribution, fate.version, f"{type(error).__name__}: {error}")
-
-
-def _identity(source: PluginSource) -> tuple[str, str, str]:
-    return source.name, source.distribution, source.version
+        problems.append(f"{type(error).__name__}: {error}")
+    return LoadedPlugin(source.name, source.distribution, source.version, "; ".join(problems) or None)
 
 
 def _records(module: ModuleType) -> list[tuple[str, Component]]:
