@@ -13,6 +13,7 @@ from diptych_emoji.prompts import prompts
 from diptych_emoji.questions import questions
 from diptych_emoji.scenes import sample_scene
 from diptych_emoji.streams import DESCRIBE, HEARD
+from diptych_emoji.thoughts import looked_up
 
 
 def main() -> None:
@@ -24,7 +25,7 @@ def main() -> None:
             scene = sample_scene(rng, "any")
             texts.append(caption(scene, rng, wordings))
             for each in questions(scene, rng, 4, wordings):
-                texts += [each.text, each.answer]
+                texts += [each.text, looked_up(scene, each), each.answer]
     for split in SPLITS:
         texts += [text for each in easy_questions(split) for text in (each.text, each.answer)]
     words = sorted({word for text in texts for word in re.findall(r"[a-z]+", text.lower())})

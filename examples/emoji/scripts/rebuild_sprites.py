@@ -75,16 +75,22 @@ COLOURED = {
     "green-heart": "1F49A",
     "blue-heart": "1F499",
     "purple-heart": "1F49C",
+    "brown-heart": "1F90E",
+    "black-heart": "1F5A4",
     "red-circle": "1F534",
     "yellow-circle": "1F7E1",
     "green-circle": "1F7E2",
     "blue-circle": "1F535",
     "purple-circle": "1F7E3",
+    "brown-circle": "1F7E4",
+    "black-circle": "26AB",
     "red-square": "1F7E5",
     "yellow-square": "1F7E8",
     "green-square": "1F7E9",
     "blue-square": "1F7E6",
     "purple-square": "1F7EA",
+    "brown-square": "1F7EB",
+    "black-large-square": "2B1B",
 }
 # A style without a coloured glyph gets its own glyph of that shape, tinted.
 TINT_FROM = {"heart": "red-heart", "circle": "red-circle", "square": "white-large-square"}
@@ -94,6 +100,8 @@ TINTS = {
     "green": (76, 175, 80),
     "blue": (41, 121, 214),
     "purple": (149, 65, 186),
+    "brown": (121, 85, 72),
+    "black": (40, 40, 40),
 }
 
 
@@ -212,7 +220,7 @@ def main() -> None:
             if icons.has(own):
                 drawn[style] = icons.render(own)
             elif row["code"] in by_icon:
-                colour, shape = by_icon[row["code"]].split("-")
+                colour, *_, shape = by_icon[row["code"]].split("-")
                 drawn[style] = tint(icons.render(TINT_FROM[shape]), TINTS[colour])
                 tinted.append(style)
         if not {"fluent", "noto"} <= drawn.keys():

@@ -51,7 +51,7 @@ def test_every_thing_is_drawn_in_every_style(style: str) -> None:
 def test_only_the_held_out_style_has_tinted_glyphs() -> None:
     tinted = {c.name: c.tinted for c in sprites.concepts().values() if c.tinted}
     assert set(tinted.values()) == {(HELD_OUT_STYLE,)}
-    assert len(tinted) == 8
+    assert len(tinted) == 11
     assert "red circle" not in tinted
 
 

@@ -17,6 +17,8 @@ LEAST = 30  # pixels that a thing covers in a 64x64 picture, at least; less is d
 # Where one colour's hues end and the next one's begin, in degrees.
 _HUES = ((18, "red"), (66, "yellow"), (165, "green"), (248, "blue"), (330, "purple"), (360, "red"))
 _GREY = 0.25  # saturation below which a pixel has no colour (0..1)
+_BLACK = 0.4  # brightness below which a grey thing is black (0..1)
+_BROWN = ((8, 40), 0.8)  # hues in degrees, and the brightness below which they are brown (0..1)
 
 
 @frozen(eq=False)
@@ -73,12 +75,15 @@ def colour_name(blob: Blob) -> str | None:
         blob: A thing.
 
     Returns:
-        A colour, or None if most of its pixels are grey, black or white.
+        A colour; black or None if most of its pixels are grey.
     """
     pixels = blob.crop[blob.mask].astype(float) / 255
     spread = pixels.max(1) - pixels.min(1)
     coloured = pixels[spread > _GREY * np.maximum(pixels.max(1), 0.2)]
     if 2 * len(coloured) < len(pixels):
-        return None
-    hue = colorsys.rgb_to_hsv(*np.median(coloured, axis=0))[0] * 360
-    return next(name for end, name in _HUES if hue <= end)
+        return "black" if np.median(pixels.max(1)) < _BLACK else None
+    hue, _, brightness = colorsys.rgb_to_hsv(*np.median(coloured, axis=0))
+    (least, most), bright = _BROWN
+    if least <= 360 * hue <= most and brightness < bright:
+        return "brown"
+    return next(name for end, name in _HUES if 360 * hue <= end)

@@ -35,8 +35,9 @@ class EmojiScenes(PartSpec):
     )
     questions: int = setting("questions a sample", default=4, check=validators.ge(1))
     describe: float = setting("share of samples that also ask for a caption", default=0.3)
-    locate: float = setting("share of samples that also ask what is where", default=0.0)
-    think: bool = setting("think first, before the first answer, of what is where", default=False)
+    think: bool = setting(
+        "think before each answer of where the things are that it depends on", default=False
+    )
     seed: int = setting("decides all samples", default=0)
 
     def build(self) -> SceneStream:

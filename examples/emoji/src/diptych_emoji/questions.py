@@ -76,12 +76,14 @@ class Question:
         answer: "yes", "no", a count word, a colour, or a side ("left", "above", ...).
         kind: count, presence, colour, relation or side.
         form: The question with its things left out, for blind baselines.
+        about: What the answer depends on: the question's words for it, and the labels they mean.
     """
 
     text: str
     answer: str
     kind: str
     form: str
+    about: tuple[tuple[str, frozenset[str]], ...]
 
 
 def _absent(scene: Scene, rng: np.random.Generator) -> str:
@@ -110,21 +112,29 @@ def _alike(one: Thing, other: Thing) -> bool:
 def _count(scene: Scene, rng: np.random.Generator, form: str) -> Question | None:
     """How many of something, of a shape in any colour, or of all; some are absent."""
     if rng.random() < 0.1:
-        return Question(form.format(p="things"), COUNTS[len(scene.labels)], "count", form)
+        everything = (("things", frozenset(scene.labels)),)
+        return Question(
+            form.format(p="things"), COUNTS[len(scene.labels)], "count", form, everything
+        )
     label = _absent(scene, rng) if rng.random() < 0.25 else pick(rng, sorted(scene.counts))
-    thing, number = find(label), scene.counts.get(label, 0)
-    words = plural(label)
+    thing, words, meant = find(label), plural(label), frozenset({label})
     if thing.colour and rng.random() < 0.3:
-        words = thing.plural
-        number = sum(find(shown).noun == thing.noun for shown in scene.labels)
-    return Question(form.format(p=words), COUNTS[number], "count", form)
+        words, meant = thing.plural, _of_noun(scene, thing.noun)
+    number = sum(shown in meant for shown in scene.labels)
+    return Question(form.format(p=words), COUNTS[number], "count", form, ((words, meant),))
 
 
 def _presence(scene: Scene, rng: np.random.Generator, form: str) -> Question | None:
     """Whether something is there; yes half of the time."""
     yes = rng.random() < 0.5
     label = pick(rng, sorted(scene.counts)) if yes else _absent(scene, rng)
-    return Question(form.format(a=article(label)), "yes" if yes else "no", "presence", form)
+    answer = "yes" if yes else "no"
+    return Question(form.format(a=article(label)), answer, "presence", form, _each((label,)))
+
+
+def _of_noun(scene: Scene, noun: str) -> frozenset[str]:
+    """The labels in a scene that are of one shape, in any colour."""
+    return frozenset(label for label in scene.labels if find(label).noun == noun)
 
 
 def _colour(scene: Scene, rng: np.random.Generator, form: str) -> Question | None:
@@ -135,7 +145,8 @@ def _colour(scene: Scene, rng: np.random.Generator, form: str) -> Question | Non
     if not single:
         return None
     thing = single[int(rng.integers(len(single)))]
-    return Question(form.format(n=thing.noun), str(thing.colour), "colour", form)
+    about = ((thing.noun, frozenset({thing.label})),)
+    return Question(form.format(n=thing.noun), str(thing.colour), "colour", form, about)
 
 
 def _pair(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
@@ -145,6 +156,11 @@ def _pair(scene: Scene, rng: np.random.Generator) -> tuple[str, str] | None:
         return None
     first, second = rng.permutation(len(single))[:2]
     return single[first], single[second]
+
+
+def _each(labels: tuple[str, ...]) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Labels that are meant by their own names."""
+    return tuple((label, frozenset({label})) for label in labels)
 
 
 def _relation(scene: Scene, rng: np.random.Generator, form: str) -> Question | None:
@@ -157,7 +173,8 @@ def _relation(scene: Scene, rng: np.random.Generator, form: str) -> Question | N
     if not relations:
         return None
     form = form.replace("{rel}", pick(rng, relations))
-    return Question(form.format(x=pair[0], y=pair[1]), "yes" if yes else "no", "relation", form)
+    answer = "yes" if yes else "no"
+    return Question(form.format(x=pair[0], y=pair[1]), answer, "relation", form, _each(pair))
 
 
 def _side(scene: Scene, rng: np.random.Generator, form: str) -> Question | None:
@@ -171,7 +188,7 @@ def _side(scene: Scene, rng: np.random.Generator, form: str) -> Question | None:
     first, second = sides if rng.random() < 0.5 else sides[::-1]
     form = form.replace("{rel}", first.removesuffix(" of")).replace("{opposite}", second)
     answer = relation.removesuffix(" of")
-    return Question(form.format(x=pair[0], y=pair[1]), answer, "side", form)
+    return Question(form.format(x=pair[0], y=pair[1]), answer, "side", form, _each(pair))
 
 
 _Maker = Callable[[Scene, np.random.Generator, str], Question | None]

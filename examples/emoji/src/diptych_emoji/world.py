@@ -12,7 +12,7 @@ from attrs import frozen
 
 TRAIN_STYLES = ("fluent", "noto")
 HELD_OUT_STYLE = "noto-v1"
-COLOURS = ("red", "yellow", "green", "blue", "purple")
+COLOURS = ("red", "yellow", "green", "blue", "purple", "brown", "black")
 SHAPES = ("heart", "circle", "square")
 HELD_OUT_SHARE = 10  # about one pair in ten is never seen in training
 
@@ -69,9 +69,9 @@ _OBJECTS = (
     ("briefcase", "1F4BC", ""),
 )
 _SHAPE_CODES = {
-    "heart": ("2764", "1F49B", "1F49A", "1F499", "1F49C"),
-    "circle": ("1F534", "1F7E1", "1F7E2", "1F535", "1F7E3"),
-    "square": ("1F7E5", "1F7E8", "1F7E9", "1F7E6", "1F7EA"),
+    "heart": ("2764", "1F49B", "1F49A", "1F499", "1F49C", "1F90E", "1F5A4"),
+    "circle": ("1F534", "1F7E1", "1F7E2", "1F535", "1F7E3", "1F7E4", "26AB"),
+    "square": ("1F7E5", "1F7E8", "1F7E9", "1F7E6", "1F7EA", "1F7EB", "2B1B"),
 }
 
 OBJECTS = tuple(

@@ -21,6 +21,10 @@ class Thought:
     text: str
 
 
+Exchange = tuple[str, *tuple[str | Thought, ...]]
+"""A question, and what is said to it: thoughts, the answer."""
+
+
 @frozen(eq=False)
 class Turn:
     """What one side says: text and pictures, in order. A picture of the assistant is one to be made."""
@@ -50,16 +54,12 @@ class Sample:
         return Sample((Turn("user", (prompt,)), Turn("assistant", (picture,))), facts)
 
     @staticmethod
-    def ask(picture: Picture, *exchanges: tuple[str, str], thought: str | None = None, **facts: Any) -> Sample:
-        """Make a sample of questions and answers about a picture.
-
-        The picture stands in the first question, the thought (if any) before the first answer.
-        """
+    def ask(picture: Picture, *exchanges: Exchange, **facts: Any) -> Sample:
+        """Make a sample of questions about a picture and what is said to each. The picture stands in the first one."""
         turns: list[Turn] = []
-        for index, (question, answer) in enumerate(exchanges):
+        for index, (question, *said) in enumerate(exchanges):
             shown = (picture,) if index == 0 else ()
-            thoughts = (Thought(thought),) if index == 0 and thought is not None else ()
-            turns += [Turn("user", (*shown, question)), Turn("assistant", (*thoughts, answer))]
+            turns += [Turn("user", (*shown, question)), Turn("assistant", tuple(said))]
         return Sample(tuple(turns), facts)
 
     def picture(self) -> Picture | None:

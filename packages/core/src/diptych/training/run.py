@@ -22,7 +22,7 @@ from diptych.spec.recipe import Recipe, Stage
 from diptych.training.fit import fit_normalisers
 from diptych.training.log import TrainingLog
 from diptych.training.optimiser import MovingAverage, check_slots, choose_trained, make_optimiser, set_lr
-from diptych.training.state import Progress, read_optimiser, read_progress, read_weights, save_state
+from diptych.training.state import Progress, read_losses, read_optimiser, read_progress, read_weights, save_state
 
 
 class TrainingStoppedError(DiptychError):
@@ -148,7 +148,7 @@ class _Run:
                     return False
         if average:
             average.apply()
-        save_state(self.folder, Progress(index + 1, 0, self.hash), model.parts, nn.Module())
+        save_state(self.folder, Progress(index + 1, 0, self.hash), model.parts, losses)
         return True
 
     def _mixture(self, stage: Stage, index: int) -> Mixture:
@@ -161,7 +161,12 @@ class _Run:
             for objective in made.values():
                 if hasattr(objective, "prepare"):
                     objective.prepare(self.model)
-        return nn.ModuleDict(made).to(self.model.device)
+        losses = nn.ModuleDict(made).to(self.model.device)
+        if index:  # what an objective has learned in the stage before goes on
+            before = {name: each.objective for name, each in self.recipe.stages[index - 1].losses.items()}
+            same = [name for name, each in stage.losses.items() if before.get(name) == each.objective]
+            read_losses(self.folder, nn.ModuleDict({name: losses[name] for name in same}))
+        return losses
 
     def _step(
         self,

@@ -75,6 +75,14 @@ def read_weights(folder: Path, parts: nn.Module) -> None:
     fill(parts, read_tensors(folder / "parts.safetensors"), str(folder))
 
 
+def read_losses(folder: Path, losses: nn.Module) -> None:
+    """Read those training-only weights of a training state that `losses` has, whatever else is there."""
+    own = own_tensors(losses)
+    if own:
+        stored = read_tensors(folder / "losses.safetensors")
+        fill(losses, {name: stored[name] for name in own}, str(folder))
+
+
 def read_optimiser(
     folder: Path, losses: nn.Module, optimiser: torch.optim.Optimizer, average: MovingAverage | None
 ) -> None:

@@ -1,0 +1,41 @@
+"""What one says to oneself about a picture before one answers: what is where."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+from diptych_emoji.questions import Question
+from diptych_emoji.scenes import CANVAS, Placement, Scene
+
+
+NOWHERE = "nowhere"
+
+
+def quadrant(placement: Placement) -> tuple[bool, bool]:
+    """Whether the middle of a sprite lies in the lower half, and whether in the right half."""
+    left, top, right, bottom = placement.box
+    return (top + bottom) / 2 > CANVAS / 2, (left + right) / 2 > CANVAS / 2
+
+
+def place(below: bool, rightwards: bool) -> str:
+    """A quadrant in words: "above left"."""
+    return f"{'below' if below else 'above'} {'right' if rightwards else 'left'}"
+
+
+def located(scene: Scene) -> str:
+    """List the things of a scene, quadrant by quadrant: "above left red heart, below right taxi"."""
+    placed = sorted((quadrant(each), each.label) for each in scene.placements)
+    return ", ".join(f"{place(*where)} {label}" for where, label in placed)
+
+
+def looked_up(scene: Scene, question: Question) -> str:
+    """Find what a question asks about, in its own words: "taxi above left, key nowhere".
+
+    It is all that the answer follows from, so that answering is comparing two places, or counting them.
+    """
+    return ", ".join(f"{words} {_places(scene, labels)}" for words, labels in question.about)
+
+
+def _places(scene: Scene, labels: Set[str]) -> str:
+    found = sorted(quadrant(each) for each in scene.placements if each.label in labels)
+    return " and ".join(place(*where) for where in found) or NOWHERE
