@@ -1,28 +1,29 @@
 """Compiles every kernel for devices that are not there, and prints what each needs.
 
-    python scripts/compile_report.py [--check] [--write reports/compile.md]
+    python scripts/compile_report.py [--op OPERATION] [--check] [--write]
 
-Needs triton, no GPU; must not run under TRITON_INTERPRET. Exits 1 if a kernel spills registers,
+The kernels of an operation are in ``compile_cases/<operation>.py``, what they need is in
+``reports/compile/<operation>.md``. Needs triton, no GPU; must not run under TRITON_INTERPRET. Exits 1 if a kernel spills registers,
 and with ``--check`` if it needs more than the committed table says.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
 os.environ.pop("TRITON_INTERPRET", None)
 
-from compile_cases import CASES, DTYPES
+from compile_cases.case import Case
+from operations import REPORTS, entries
 from ptx import TARGETS, Compiled, compile_kernel
 
 
-TABLE = Path(__file__).resolve().parents[1] / "reports" / "compile.md"
 HEAD = (
-    "| kernel | width | flags | dtype | device | registers | shared | spills | 16-byte loads |\n"
-    "|---|---|---|---|---|---|---|---|---|"
+    "| kernel | size | flags | dtype | device | registers | shared | spills | 16-byte loads "
+    "| matrix instructions |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 MOST_MORE_REGISTERS = 8
 
@@ -30,49 +31,55 @@ MOST_MORE_REGISTERS = 8
 def main() -> int:
     """Prints the table; 1 if anything spills or, on request, grew."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="compare with reports/compile.md")
-    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    parser.add_argument("--op", action="append", default=[], help="only this operation; repeats")
+    parser.add_argument("--check", action="store_true", help="compare with reports/compile")
+    parser.add_argument("--write", action="store_true", help="also write the tables there")
     options = parser.parse_args()
 
-    lines, wrong = [HEAD], []
-    known = committed() if options.check else {}
-    print(HEAD, flush=True)
-    for key, result in measured():
-        cells = (*key, *(str(n) for n in result.__dict__.values()))
-        lines.append(f"| {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
-        if result.spills:
-            wrong.append(f"{' '.join(key)}: {result.spills} bytes spilled")
-        if options.check:
-            wrong += [f"{' '.join(key)}: {why}" for why in grown(known.get(key), result)]
-    print(f"\n{len(lines) - 1} compiled, {len(wrong)} not as they should be", *wrong, sep="\n  ")
-    if options.write is not None:
-        options.write.write_text("\n".join(lines) + "\n")
+    compiled, wrong = 0, []
+    for name, module in entries("compile_cases", options.op).items():
+        table = REPORTS / "compile" / f"{name}.md"
+        known = committed(table) if options.check else {}
+        lines = [HEAD]
+        print(f"\n{name}\n\n{HEAD}", flush=True)
+        for key, result in measured(module.CASES):
+            cells = (*key, *(str(n) for n in result.__dict__.values()))
+            lines.append(f"| {' | '.join(cells)} |")
+            print(lines[-1], flush=True)
+            if result.spills:
+                wrong.append(f"{name} {' '.join(key)}: {result.spills} bytes spilled")
+            if options.check:
+                wrong += [f"{name} {' '.join(key)}: {w}" for w in grown(known.get(key), result)]
+        compiled += len(lines) - 1
+        if options.write:
+            table.write_text("\n".join(lines) + "\n")
+    print(f"\n{compiled} compiled, {len(wrong)} not as they should be", *wrong, sep="\n  ")
     return 1 if wrong else 0
 
 
-def measured() -> Iterator[tuple[tuple[str, ...], Compiled]]:
+def measured(cases: Iterable[Case]) -> Iterator[tuple[tuple[str, ...], Compiled]]:
     """Every case for every dtype and device."""
-    for case in CASES:
-        for dtype in DTYPES:
+    for case in cases:
+        for dtype in case.dtypes:
             for name, target in TARGETS.items():
                 result = compile_kernel(
-                    case.kernel, case.pointers(dtype), case.numbers(), target,
+                    case.kernel, case.pointers(dtype), case.numbers, target,
                     case.warps(target.warp_size),
                 )  # fmt: skip
-                yield (case.name, str(case.width), case.flags, dtype, name), result
+                yield (case.name, case.size, case.flags, dtype, name), result
 
 
-def committed() -> dict[tuple[str, ...], list[int]]:
+def committed(table: Path) -> dict[tuple[str, ...], list[int]]:
     """The table of the repository."""
-    rows = [[c.strip() for c in row.strip("|").split("|")] for row in TABLE.read_text().split("\n")]
-    return {tuple(row[:5]): [int(n) for n in row[5:]] for row in rows[2:] if len(row) == 9}
+    text = table.read_text() if table.exists() else ""
+    rows = [[c.strip() for c in row.strip("|").split("|")] for row in text.split("\n")]
+    return {tuple(row[:5]): [int(n) for n in row[5:]] for row in rows[2:] if len(row) == 10}
 
 
 def grown(before: list[int] | None, now: Compiled) -> list[str]:
     """What became worse than the committed row."""
     if before is None:
-        return ["not in reports/compile.md; run with --write reports/compile.md"]
+        return ["not in reports/compile; run with --write"]
     found = []
     if now.registers > before[0] + MOST_MORE_REGISTERS:
         found.append(f"{now.registers} registers, {before[0]} before")
@@ -80,6 +87,8 @@ def grown(before: list[int] | None, now: Compiled) -> list[str]:
         found.append(f"{now.shared} bytes of shared memory, {before[1]} before")
     if now.wide_loads < before[3]:
         found.append(f"{now.wide_loads} 16-byte loads, {before[3]} before")
+    if now.matrix < before[4]:
+        found.append(f"{now.matrix} matrix instructions, {before[4]} before")
     return found
 
 

@@ -1,9 +1,10 @@
 """Plants faults, one at a time, and prints which test finds each.
 
-    python scripts/mutation_check.py [words of a fault's name] [--write reports/mutations.md]
+    python scripts/mutation_check.py [words of a fault's name] [--op OPERATION] [--write]
 
-Each fault is planted in a copy of the source; the working tree is not touched. Exits 1 if the
-tests fail without a fault, or if a fault survives.
+The faults of an operation are in ``faults/<operation>.py``, what was found goes to
+``reports/mutations/<operation>.md``. Each fault is planted in a copy of the source; the working
+tree is not touched. Exits 1 if the tests fail without a fault, or if a fault survives.
 """
 
 import argparse
@@ -15,42 +16,49 @@ import sys
 import tempfile
 from pathlib import Path
 
-from faults import GATED_RESIDUAL_NORM, Fault
+from faults.fault import Fault
+from operations import REPORTS, entries
 
 
 PACKAGE = Path(__file__).resolve().parents[1]
-TESTS = (
-    "test_gated_residual_norm_properties.py",
-    "test_kernels_large_offsets.py",
-)
+HEAD = "| fault | | found by |\n|---|---|---|"
 
 
 def main() -> int:
     """Runs the check and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("only", nargs="*", help="plant only faults whose names contain these")
-    parser.add_argument("--write", type=Path, help="also write the table to this file")
+    parser.add_argument("--op", action="append", default=[], help="only this operation; repeats")
+    parser.add_argument("--write", action="store_true", help="also write the tables to reports/")
     options = parser.parse_args()
-    faults = [f for f in GATED_RESIDUAL_NORM if all(word in f.name for word in options.only)]
+    planted = survived = 0
+    for name, module in entries("faults", options.op).items():
+        faults = [f for f in module.FAULTS if all(word in f.name for word in options.only)]
+        if not faults:
+            continue
+        print(f"\n{name}\n\n{HEAD}", flush=True)
+        lines = check(faults, module.TESTS)
+        planted += len(faults)
+        survived += sum("SURVIVED" in line for line in lines)
+        if options.write:
+            (REPORTS / "mutations" / f"{name}.md").write_text("\n".join([HEAD, *lines]) + "\n")
+    print(f"\n{planted - survived} of {planted} faults killed")
+    return 1 if survived or not planted else 0
 
-    if (why := failing_test(None)) is not None:
-        print(f"the tests fail without a fault: {why}", file=sys.stderr)
-        return 1
-    lines = ["| fault | | found by |", "|---|---|---|"]
-    print("\n".join(lines), flush=True)
-    survivors = 0
+
+def check(faults: list[Fault], tests: tuple[str, ...]) -> list[str]:
+    """Plants each fault of an operation; a row of the table for each."""
+    if (why := failing_test(None, tests)) is not None:
+        raise SystemExit(f"the tests fail without a fault: {why}")
+    lines = []
     for fault in faults:
-        found = failing_test(fault)
-        survivors += found is None
+        found = failing_test(fault, tests)
         lines.append(f"| {fault.name} | {'killed' if found else 'SURVIVED'} | {found or ''} |")
         print(lines[-1], flush=True)
-    print(f"\n{len(faults) - survivors} of {len(faults)} faults killed")
-    if options.write is not None:
-        options.write.write_text("\n".join(lines) + "\n")
-    return 1 if survivors or not faults else 0
+    return lines
 
 
-def failing_test(fault: Fault | None) -> str | None:
+def failing_test(fault: Fault | None, tests: tuple[str, ...]) -> str | None:
     """The first test that fails with this fault planted and what it said, or None."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "src"
@@ -60,7 +68,7 @@ def failing_test(fault: Fault | None) -> str | None:
         result = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "--tb=short", "-p", "no:cacheprovider",
              "--show-capture=no", "-k", "not reference",
-             *(str(PACKAGE / "tests" / name) for name in TESTS)],
+             *(str(PACKAGE / "tests" / name) for name in tests)],
             cwd=PACKAGE,
             env=os.environ | {"PYTHONPATH": str(source), "HYPOTHESIS_PROFILE": "mutation"},
             capture_output=True,
@@ -85,7 +93,7 @@ def plant(fault: Fault, file: Path) -> None:
     if text.count(fault.old) != 1:
         raise SystemExit(
             f"fault {fault.name!r}: its text occurs {text.count(fault.old)} times in {fault.file}, "
-            f"not once; adapt scripts/faults.py to the source:\n{fault.old}"
+            f"not once; adapt scripts/faults to the source:\n{fault.old}"
         )
     file.write_text(text.replace(fault.old, fault.new))
 

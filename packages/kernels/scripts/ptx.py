@@ -19,6 +19,7 @@ TARGETS = {
     "sm_100": GPUTarget("cuda", 100, 32),
     "gfx942": GPUTarget("hip", "gfx942", 64),
 }
+_MATRIX = {9: r"wgmma\.mma_async", 10: r"tcgen05\.mma"}
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,14 @@ class Compiled:
         shared: Bytes of shared memory for each program.
         spills: Bytes stored to or loaded from local memory because registers ran out.
         wide_loads: Global loads of 16 bytes or more.
+        matrix: Tensor core instructions: wgmma on sm_90, tcgen05 on sm_100, else mma or mfma.
     """
 
     registers: int
     shared: int
     spills: int
     wide_loads: int
+    matrix: int
 
 
 def compile_kernel(
@@ -99,7 +102,8 @@ def _assemble(ptx: str, capability: int, shared: int) -> Compiled:
     assert registers is not None, said
     spilled = sum(int(count) for count in re.findall(r"(\d+) bytes spill", said))
     wide = len(re.findall(r"ld\.global\S*\.v4\.b32|ld\.global\S*\.v2\.b64|ld\.global\S*\.v8", ptx))
-    return Compiled(int(registers[1]), shared, spilled, wide)
+    matrix = len(re.findall(rf"\s{_MATRIX.get(capability // 10, 'mma.sync')}", ptx))
+    return Compiled(int(registers[1]), shared, spilled, wide, matrix)
 
 
 def _read_amdgcn(assembly: str, shared: int) -> Compiled:
@@ -109,4 +113,5 @@ def _read_amdgcn(assembly: str, shared: int) -> Compiled:
         return int(found[1])
 
     wide = len(re.findall(r"(?:global|buffer)_load_dwordx4", assembly))
-    return Compiled(count("vgpr_count"), shared, count("vgpr_spill_count"), wide)
+    matrix = len(re.findall(r"v_mfma", assembly))
+    return Compiled(count("vgpr_count"), shared, count("vgpr_spill_count"), wide, matrix)

@@ -24,7 +24,7 @@ from kernel_tests.devices import INTERPRETED
 
 
 if not INTERPRETED:
-    collect_ignore = ["test_interpreter_checks.py", "test_kernels_large_offsets.py"]
+    collect_ignore_glob = ["test_interpreter_checks.py", "test_*_large_offsets.py"]
 
 
 @pytest.fixture(autouse=True)

@@ -114,7 +114,7 @@ def test_on_a_cpu_the_reference_runs_by_itself() -> None:
     explanation = explain(OP, device="cpu", dtype=torch.bfloat16)
     assert explanation.chosen == "reference"
     assert {rejection.name for rejection in explanation.rejected} == {"triton", "compile"}
-    with pytest.raises(ValueError, match=f"operations: {OP}"):
+    with pytest.raises(ValueError, match=f"operations: .*{OP}"):
         explain("nonsense")
 
 

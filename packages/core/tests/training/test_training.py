@@ -376,6 +376,36 @@ def test_every_step_has_randomness_of_its_own_that_resuming_repeats(tmp_path, mo
     assert drawn == whole
 
 
+@pytest.mark.parametrize("stops", [[], [2], [4], [6]], ids=str)
+def test_what_an_objective_learned_goes_on_in_a_stage_that_has_the_same_one(tmp_path, monkeypatch, stops):
+    seen: list[float] = []
+
+    class Learns(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.own = nn.Parameter(torch.zeros(()))
+
+        def forward(self, batch, generator):
+            seen.append(self.own.item())
+            return {"paint": (self.own - 1) ** 2}
+
+    monkeypatch.setattr(Paint, "build", lambda _: Learns())
+    paint = evolve(recipe().stages[1], warmup=0)
+    other = evolve(paint, name="other", losses={"paint": evolve(paint.losses["paint"], objective=Paint(draws=2))})
+    run = evolve(recipe(), stages=(paint, evolve(paint, name="again"), other))
+    for stop in [*stops, 99]:
+        count = len(seen)
+        train(
+            run,
+            tmp_path / "out",
+            model=model_spec(),
+            quiet=True,
+            stop_after=lambda *_, stop=stop, count=count: len(seen) - count == stop,
+        )
+    assert seen[:8] == sorted(set(seen[:8]))  # it falls back to nothing neither between stages nor on resuming
+    assert seen[8] == 0
+
+
 def test_stages_are_data():
     assert isinstance(recipe().stages[0], Stage)
     assert isinstance(TiedText(), nn.Module)

@@ -6,7 +6,7 @@ from diptych_kernels import checks
 
 
 NAME = "gated_residual_norm"
-LONGEST_ROW = 4096  # held in registers: a longer one spills in the backward (reports/compile.md)
+LONGEST_ROW = 4096  # held in registers: a longer one spills in the backward (reports/compile)
 
 
 def check(

@@ -21,7 +21,7 @@ class Launch(NamedTuple):
     """How either kernel is launched: elements and threads for a row, of which one program has one.
 
     ``threads`` is 8 elements each, a 16-byte load of bfloat16: no spills on any device compiled
-    for, see reports/compile.md.
+    for, see reports/compile.
     """
 
     block: int

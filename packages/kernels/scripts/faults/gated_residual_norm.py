@@ -1,21 +1,13 @@
-"""Faults that the tests must find, as replacements in the source."""
+"""Faults in ``gated_residual_norm``."""
 
-from typing import NamedTuple
+from faults.fault import Fault
 
+
+TESTS = ("test_gated_residual_norm_properties.py", "test_gated_residual_norm_large_offsets.py")
 
 _OP = "ops/gated_residual_norm/"
 
-
-class Fault(NamedTuple):
-    """One planted fault: ``old``, found exactly once in ``file``, becomes ``new``."""
-
-    name: str
-    file: str
-    old: str
-    new: str
-
-
-GATED_RESIDUAL_NORM = (
+FAULTS = (
     Fault("forward: mask one too short", _OP + "kernels.py",
           "live = column < width\n", "live = column < width - 1\n"),
     Fault("forward: mask one too long", _OP + "kernels.py",
