@@ -3,7 +3,8 @@
     python scripts/compile_report.py [--op OPERATION] [--check] [--write]
 
 The kernels of an operation are in ``compile_cases/<operation>.py``, what they need is in
-``reports/compile/<operation>.md``. Needs triton, no GPU; must not run under TRITON_INTERPRET. Exits 1 if a kernel spills registers,
+``reports/compile/<operation>.md``. Needs triton, no GPU; must not run under TRITON_INTERPRET. Exits 1
+if a kernel spills registers,
 and with ``--check`` if it needs more than the committed table says.
 """
 

@@ -1,0 +1,1 @@
+"""What the compile report compiles: one module an operation, which has ``CASES``."""
