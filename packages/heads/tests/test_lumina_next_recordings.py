@@ -66,7 +66,7 @@ def test_float64_with_the_recorded_tables(letter, monkeypatch):
     monkeypatch.setattr(
         lumina_next, "rope_table", lambda h, w, *_, **__: table[:, :h, :w].flatten(1, 2)
     )
-    monkeypatch.setattr(lumina_next, "sinusoid_frequencies", lambda *_, **__: frequencies)
+    monkeypatch.setattr(lumina_next, "wave_frequencies", lambda _: frequencies)
     for case in ("b2_float_t", "b2_rect", "b3_mixed"):
         found = run(network, data, case, torch.float64)
         for mine, name in zip(found, ("out", "grad_x", "grad_z_latents"), strict=True):

@@ -10,13 +10,12 @@ from torch.nn import functional
 
 from diptych_heads.networks.attention import masked_mean, usable_mask
 from diptych_heads.networks.dit_block import DitBlock
+from diptych_heads.networks.frame import Frame
+from diptych_heads.networks.initial import initialise
 from diptych_heads.networks.patches import patchify, unpatchify
-from diptych_heads.networks.positions import sin_cos_positions, sinusoid, sinusoid_frequencies
+from diptych_heads.networks.positions import sin_cos_positions
+from diptych_heads.networks.time_waves import WAVES, time_waves, wave_frequencies
 from diptych_heads.networks.two_layers import TwoLayers
-
-
-_SINUSOID = 256
-_TIME_RANGE = 1000
 
 
 @frozen(eq=False)
@@ -41,37 +40,35 @@ class DitNetwork(nn.Module):
 
     def __init__(
         self,
+        frame: Frame,
         *,
-        channels: int,
-        height: int,
-        width: int,
-        condition_width: int,
         hidden_width: int,
         layers: int,
         heads: int,
         mlp_width: int,
-        patch_size: int,
         learned_positions: bool,
     ) -> None:
         """Make the network with fresh weights; the fields are those of the spec."""
         super().__init__()
-        self.patch_size = patch_size
+        self.patch_size = frame.patch_size
         self.hidden_width = hidden_width
-        self.grid = (height // patch_size, width // patch_size)
-        self.embed = nn.Linear(channels * patch_size**2, hidden_width)
+        self.grid = frame.grid
+        self.embed = nn.Linear(frame.patch_channels, hidden_width)
         self.positions = None
         if learned_positions:
             self.positions = nn.Parameter(sin_cos_positions(*self.grid, hidden_width))
-        self.embed_time = TwoLayers(_SINUSOID, hidden_width, hidden_width, nn.SiLU())
-        self.condition_norm = nn.LayerNorm(condition_width, eps=1e-6)
-        self.embed_condition = nn.Linear(condition_width, hidden_width)
+        self.embed_time = TwoLayers(WAVES, hidden_width, hidden_width, nn.SiLU())
+        self.condition_norm = nn.LayerNorm(frame.condition_width, eps=1e-6)
+        self.embed_condition = nn.Linear(frame.condition_width, hidden_width)
         self.embed_pooled = nn.Linear(hidden_width, hidden_width)
         self.blocks: Sequence[DitBlock] = nn.ModuleList(  # type: ignore[assignment]
             DitBlock(hidden_width, heads, mlp_width) for _ in range(layers)
         )
         self.modulation = nn.Linear(hidden_width, 2 * hidden_width)
-        self.to_output = nn.Linear(hidden_width, channels * patch_size**2)
-        self._initialise()
+        self.to_output = nn.Linear(hidden_width, frame.patch_channels)
+        zeroed = [self.modulation, self.to_output]
+        zeroed += [layer for block in self.blocks for layer in (block.modulation, block.cross_out)]
+        initialise(self, time=self.embed_time, zeroed=zeroed)
 
     def prepare(self, condition: Tensor, mask: Tensor | None = None) -> DitContext:
         """Compute what all steps of a call share.
@@ -86,7 +83,7 @@ class DitNetwork(nn.Module):
             pooled=self.embed_pooled(masked_mean(projected, mask)),
             layers=tuple(block.prepare(projected) for block in self.blocks),
             mask=mask,
-            frequencies=sinusoid_frequencies(_SINUSOID, device=condition.device),
+            frequencies=wave_frequencies(condition.device),
         )
 
     def forward(self, x: Tensor, t: Tensor, context: DitContext) -> Tensor:
@@ -103,7 +100,7 @@ class DitNetwork(nn.Module):
         rows, columns = x.shape[-2] // self.patch_size, x.shape[-1] // self.patch_size
         tokens = self.embed(patchify(x, self.patch_size))
         tokens = tokens + self._positions(rows, columns, tokens)
-        waves = sinusoid(t * _TIME_RANGE, context.frequencies).to(tokens.dtype)
+        waves = time_waves(t, context.frequencies).to(tokens.dtype)
         time = functional.silu(self.embed_time(waves) + context.pooled)
         for block, own in zip(self.blocks, context.layers, strict=True):
             tokens = block(tokens, time, own, context.mask)
@@ -120,16 +117,3 @@ class DitNetwork(nn.Module):
                 "`positions: sin-cos` works for any grid"
             )
         return self.positions
-
-    def _initialise(self) -> None:
-        """Start blocks as the identity and the output at zero (adaLN-zero); the rest is Xavier."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
-        for linear in (self.embed_time.linear_1, self.embed_time.linear_2):
-            nn.init.normal_(linear.weight, std=0.02)
-        zeroed = [self.modulation, self.to_output]
-        zeroed += [layer for block in self.blocks for layer in (block.modulation, block.cross_out)]
-        for linear in zeroed:
-            nn.init.zeros_(linear.weight)

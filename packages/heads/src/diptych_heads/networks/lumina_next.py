@@ -9,14 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from diptych_heads.networks.attention import masked_mean, usable_mask
+from diptych_heads.networks.frame import Frame
+from diptych_heads.networks.initial import initialise
 from diptych_heads.networks.lumina_next_block import LuminaNextBlock
 from diptych_heads.networks.patches import patchify, unpatchify
-from diptych_heads.networks.positions import rope_table, sinusoid, sinusoid_frequencies
+from diptych_heads.networks.positions import rope_table
+from diptych_heads.networks.time_waves import WAVES, time_waves, wave_frequencies
 from diptych_heads.networks.two_layers import TwoLayers
-
-
-_SINUSOID = 256
-_TIME_RANGE = 1000
 
 
 @frozen(eq=False)
@@ -49,16 +48,12 @@ class LuminaNextNetwork(nn.Module):
 
     def __init__(
         self,
+        frame: Frame,
         *,
-        channels: int,
-        height: int,
-        width: int,
-        condition_width: int,
         hidden_width: int,
         layers: int,
         heads: int,
         kv_heads: int,
-        patch_size: int,
         ffn_width: int,
         qk_norm: bool,
         norm_eps: float,
@@ -66,12 +61,12 @@ class LuminaNextNetwork(nn.Module):
         """Make the network with fresh weights; the fields are those of the spec."""
         super().__init__()
         time_width = min(hidden_width, 1024)
-        self.patch_size = patch_size
+        self.patch_size = frame.patch_size
         self.head_width = hidden_width // heads
-        self.grid = (height // patch_size, width // patch_size)
-        self.patch_embedder = PatchEmbedding(channels * patch_size**2, hidden_width)
+        self.grid = frame.grid
+        self.patch_embedder = PatchEmbedding(frame.patch_channels, hidden_width)
         self.caption_projection = TwoLayers(
-            condition_width, hidden_width, hidden_width, nn.GELU(approximate="tanh")
+            frame.condition_width, hidden_width, hidden_width, nn.GELU(approximate="tanh")
         )
         self.time_caption_embed = TimeAndCaption(hidden_width, time_width)
         self.layers: Sequence[LuminaNextBlock] = nn.ModuleList(  # type: ignore[assignment]
@@ -86,8 +81,10 @@ class LuminaNextNetwork(nn.Module):
             )
             for _ in range(layers)
         )
-        self.norm_out = ModulatedOutput(hidden_width, time_width, channels * patch_size**2)
-        self._initialise()
+        self.norm_out = ModulatedOutput(hidden_width, time_width, frame.patch_channels)
+        zeroed = [layer.norm1.linear for layer in self.layers]
+        zeroed += [self.norm_out.linear_1, self.norm_out.linear_2]
+        initialise(self, time=self.time_caption_embed.timestep_embedder, zeroed=zeroed)
 
     def prepare(self, condition: Tensor, mask: Tensor | None = None) -> LuminaContext:
         """Compute what all steps of a call share.
@@ -104,7 +101,7 @@ class LuminaNextNetwork(nn.Module):
             mask=mask,
             grid=self.grid,
             rope=rope_table(*self.grid, self.head_width, device=condition.device),
-            frequencies=sinusoid_frequencies(_SINUSOID, device=condition.device),
+            frequencies=wave_frequencies(condition.device),
         )
 
     def forward(self, x: Tensor, t: Tensor, context: LuminaContext) -> Tensor:
@@ -123,29 +120,10 @@ class LuminaNextNetwork(nn.Module):
         if (rows, columns) != context.grid:
             rope = rope_table(rows, columns, self.head_width, device=x.device)
         tokens = self.patch_embedder(patchify(x, self.patch_size))
-        time = self.time_caption_embed(
-            sinusoid(t * _TIME_RANGE, context.frequencies), context.pooled
-        )
+        time = self.time_caption_embed(time_waves(t, context.frequencies), context.pooled)
         for layer, own in zip(self.layers, context.layers, strict=True):
             tokens = layer(tokens, time, rope, own, context.mask)
         return unpatchify(self.norm_out(tokens, time), self.patch_size, rows)
-
-    def _initialise(self) -> None:
-        """Start blocks as the identity, the output at zero, as Lumina does; the rest is Xavier."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.xavier_uniform_(module.weight)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        for linear in (
-            self.time_caption_embed.timestep_embedder.linear_1,
-            self.time_caption_embed.timestep_embedder.linear_2,
-        ):
-            nn.init.normal_(linear.weight, std=0.02)
-        zeroed = [layer.norm1.linear for layer in self.layers]
-        zeroed += [self.norm_out.linear_1, self.norm_out.linear_2]
-        for linear in zeroed:
-            nn.init.zeros_(linear.weight)
 
 
 class PatchEmbedding(nn.Module):
@@ -167,7 +145,7 @@ class TimeAndCaption(nn.Module):
     def __init__(self, width: int, time_width: int) -> None:
         """Make both branches."""
         super().__init__()
-        self.timestep_embedder = TwoLayers(_SINUSOID, time_width, time_width, nn.SiLU())
+        self.timestep_embedder = TwoLayers(WAVES, time_width, time_width, nn.SiLU())
         self.caption_embedder = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, time_width))
 
     def pool(self, caption: Tensor, mask: Tensor | None) -> Tensor:

@@ -7,22 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from attrs import frozen, validators
 
-from diptych.errors import Problem, SpecError
-from diptych.ports import Port, Ports
+from diptych.ports import Ports
 from diptych.spec.part import PartSpec, inferred, setting
-from diptych_heads.sizes import known
+from diptych_heads.networks.frame import PORTS, Frame
 
 
 if TYPE_CHECKING:
     from torch import nn
 
 _POSITIVE = validators.ge(1)
-_PORTS = Ports(
-    inputs={
-        "sample": Port("b (height width) channels", "the noisy target"),
-        "condition": Port("b q condition_width", "what the target is made from"),
-    }
-)
 
 
 @frozen
@@ -88,22 +81,18 @@ class LuminaNext(PartSpec):
 
     def ports(self) -> Ports:
         """Take the noisy target and the condition."""
-        return _PORTS
+        return PORTS
 
     def build(self) -> nn.Module:
         """Make the network with fresh weights."""
         from diptych_heads.networks.lumina_next import LuminaNextNetwork
 
         return LuminaNextNetwork(
-            channels=known(self, "channels"),
-            height=_divided(self, "height"),
-            width=_divided(self, "width"),
-            condition_width=known(self, "condition_width"),
+            Frame.of(self),
             hidden_width=self.hidden_width,
             layers=self.layers,
             heads=self.heads,
             kv_heads=self.kv_heads or self.heads,
-            patch_size=self.patch_size,
             ffn_width=self.inner_width,
             qk_norm=self.qk_norm,
             norm_eps=self.norm_eps,
@@ -142,29 +131,17 @@ class Dit(PartSpec):
 
     def ports(self) -> Ports:
         """Take the noisy target and the condition."""
-        return _PORTS
+        return PORTS
 
     def build(self) -> nn.Module:
         """Make the network with fresh weights."""
         from diptych_heads.networks.dit import DitNetwork
 
         return DitNetwork(
-            channels=known(self, "channels"),
-            height=_divided(self, "height"),
-            width=_divided(self, "width"),
-            condition_width=known(self, "condition_width"),
+            Frame.of(self),
             hidden_width=self.hidden_width,
             layers=self.layers,
             heads=self.heads,
             mlp_width=round(self.hidden_width * self.mlp_ratio),
-            patch_size=self.patch_size,
             learned_positions=self.positions == "learned",
         )
-
-
-def _divided(spec: LuminaNext | Dit, name: str) -> int:
-    size = known(spec, name)
-    if size % spec.patch_size:
-        message = f"{size} cannot be cut into patches of {spec.patch_size}; choose a divisor"
-        raise SpecError([Problem("patch_size", message, "mismatch")], type(spec).__name__)
-    return size

@@ -5,12 +5,13 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
-from diptych_heads.samplers.times import Callback, Velocity, sampling_times
+from diptych_heads.samplers.stepping import Step, SteppingSampler
+from diptych_heads.samplers.times import Velocity
 
 
 @frozen
-class AdamsBashforth2Sampler:
-    """Extrapolate through the last two velocities: global error of order 2 at Euler's cost.
+class AdamsBashforth2Sampler(SteppingSampler):
+    """Extrapolate through the last two velocities: order 2 at Euler's one evaluation a step.
 
     With steps of unequal length h: x += h (v + h / (2 h_before) (v - v_before)) (Hairer, Norsett &
     Wanner, Solving ODEs I, III.5). The first step is Euler's, whose single local error is of order
@@ -20,26 +21,17 @@ class AdamsBashforth2Sampler:
     steps: int = 15
     shift: float = 1.0
 
-    def sample(self, velocity: Velocity, noise: Tensor, callback: Callback | None = None) -> Tensor:
-        """Integrate from `noise` at t = 1 to t = 0; evaluates `steps` velocities.
+    def stepper(self, velocity: Velocity) -> Step:
+        """Return the step, which remembers the last velocity and step length."""
+        last: tuple[Tensor, float] | None = None
 
-        Args:
-            velocity: dx/dt at (x, t).
-            noise: `b ...`; its dtype is the state's.
-            callback: called after each step.
-
-        Returns:
-            `b ...`, as the noise.
-        """
-        x, times = noise, sampling_times(self.steps, self.shift)
-        before: Tensor | None = None
-        for index in range(self.steps):
-            now, then = times[index], times[index + 1]
+        def step(x: Tensor, now: float, then: float) -> Tensor:
+            nonlocal last
             here = slope = velocity(x, now)
-            if before is not None:
-                ratio = (then - now) / (now - times[index - 1])
-                slope = here + ratio / 2 * (here - before)
-            x, before = x + (then - now) * slope, here
-            if callback is not None:
-                callback(index + 1, then, x)
-        return x
+            if last is not None:
+                before, length = last
+                slope = here + (then - now) / length / 2 * (here - before)
+            last = here, then - now
+            return x + (then - now) * slope
+
+        return step

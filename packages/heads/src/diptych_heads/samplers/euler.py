@@ -5,31 +5,21 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
-from diptych_heads.samplers.times import Callback, Velocity, sampling_times
+from diptych_heads.samplers.stepping import Step, SteppingSampler
+from diptych_heads.samplers.times import Velocity
 
 
 @frozen
-class EulerSampler:
-    """Follow the velocity in straight lines; global error of order 1."""
+class EulerSampler(SteppingSampler):
+    """Follow the velocity in straight lines: order 1, one evaluation a step."""
 
     steps: int = 30
     shift: float = 1.0
 
-    def sample(self, velocity: Velocity, noise: Tensor, callback: Callback | None = None) -> Tensor:
-        """Integrate from `noise` at t = 1 to t = 0; evaluates `steps` velocities.
+    def stepper(self, velocity: Velocity) -> Step:
+        """Return x -> x + h v(x, now)."""
 
-        Args:
-            velocity: dx/dt at (x, t).
-            noise: `b ...`; its dtype is the state's.
-            callback: called after each step.
+        def step(x: Tensor, now: float, then: float) -> Tensor:
+            return x + (then - now) * velocity(x, now)
 
-        Returns:
-            `b ...`, as the noise.
-        """
-        x, times = noise, sampling_times(self.steps, self.shift)
-        for index in range(self.steps):
-            now, then = times[index], times[index + 1]
-            x = x + (then - now) * velocity(x, now)
-            if callback is not None:
-                callback(index + 1, then, x)
-        return x
+        return step

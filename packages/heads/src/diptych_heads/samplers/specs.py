@@ -14,7 +14,14 @@ if TYPE_CHECKING:
     from diptych_heads.samplers.euler import EulerSampler
     from diptych_heads.samplers.heun import HeunSampler
 
-_SHIFT = "warps the times: more than 1 takes more of the steps at high noise"
+
+def _steps(default: int) -> int:
+    return setting("number of steps", default=default, check=validators.ge(1))
+
+
+def _shift() -> float:
+    doc = "warps the times: more than 1 takes more of the steps at high noise"
+    return setting(doc, default=1.0, check=validators.gt(0))
 
 
 @frozen
@@ -22,8 +29,8 @@ class Euler(PartSpec):
     """First order, one network evaluation a step; what BLIP3-o uses."""
 
     kind: ClassVar[str] = "sampler"
-    steps: int = setting("number of steps", default=30, check=validators.ge(1))
-    shift: float = setting(_SHIFT, default=1.0, check=validators.gt(0))
+    steps: int = _steps(30)
+    shift: float = _shift()
 
     def build(self) -> EulerSampler:
         """Make the sampler."""
@@ -37,8 +44,8 @@ class Heun(PartSpec):
     """Second order, two network evaluations a step, one in the last."""
 
     kind: ClassVar[str] = "sampler"
-    steps: int = setting("number of steps", default=15, check=validators.ge(1))
-    shift: float = setting(_SHIFT, default=1.0, check=validators.gt(0))
+    steps: int = _steps(15)
+    shift: float = _shift()
 
     def build(self) -> HeunSampler:
         """Make the sampler."""
@@ -52,8 +59,8 @@ class AdamsBashforth2(PartSpec):
     """Second order from the last two velocities: one network evaluation a step."""
 
     kind: ClassVar[str] = "sampler"
-    steps: int = setting("number of steps", default=15, check=validators.ge(1))
-    shift: float = setting(_SHIFT, default=1.0, check=validators.gt(0))
+    steps: int = _steps(15)
+    shift: float = _shift()
 
     def build(self) -> AdamsBashforth2Sampler:
         """Make the sampler."""

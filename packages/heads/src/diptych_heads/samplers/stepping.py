@@ -1,0 +1,45 @@
+"""What all samplers share: a walk over falling times, one step after the other."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from itertools import pairwise
+
+from torch import Tensor
+
+from diptych_heads.samplers.times import Callback, Velocity, sampling_times
+
+
+Step = Callable[[Tensor, float, float], Tensor]
+"""(state `b ...`, time now, time then) -> the state then."""
+
+
+class SteppingSampler(ABC):
+    """Integrates from noise to a target; a subclass says how one step is made."""
+
+    steps: int
+    shift: float
+
+    @abstractmethod
+    def stepper(self, velocity: Velocity) -> Step:
+        """Return how to make a step along a velocity; what steps remember lasts for one call."""
+
+    def sample(self, velocity: Velocity, noise: Tensor, callback: Callback | None = None) -> Tensor:
+        """Integrate from `noise` at t = 1 to t = 0.
+
+        Args:
+            velocity: dx/dt at (x, t); is asked at falling times in (0, 1].
+            noise: `b ...`; its dtype is the state's.
+            callback: called after each step.
+
+        Returns:
+            `b ...`, as the noise.
+        """
+        x, step = noise, self.stepper(velocity)
+        times = sampling_times(self.steps, self.shift)
+        for number, (now, then) in enumerate(pairwise(times), 1):
+            x = step(x, now, then)
+            if callback is not None:
+                callback(number, then, x)
+        return x
