@@ -54,6 +54,13 @@ def test_batch_and_sequence_are_never_compared():
     assert match("b s", "b s", Odd(), Odd(9, 9))[1] == []
 
 
+def test_what_varies_in_length_does_not_go_where_a_number_of_tokens_is_needed():
+    _, (problem,) = match("b s width", "b n width", Part(width=7), Part(n=3, width=7))
+    assert "n is one number, but s varies" in problem.message
+    assert match("b s width", "b free width", Part(width=7), Part(width=7))[1] == []
+    assert match("b n width", "b s width", Part(n=3, width=7), Part(width=7))[1] == []
+
+
 def test_a_mismatch_names_both_ends_and_their_sizes():
     _, (problem,) = match("b n width", "b n channels", Part(width=7, n=3), Part(channels=8))
     assert problem.message == ("a has `b n width` = `b 3 7`, but b has `b n channels` = `b 3 8`: width is not channels")

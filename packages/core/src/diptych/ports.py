@@ -2,7 +2,8 @@
 
 A port is written in einops notation, `b (h w) channels`. An axis that names a field or property of the part's spec
 has that size (unknown where the field is None, to be inferred); a number is itself; any other name is free within the
-part, and the same name on two ports of one part is the same size. Batch `b` and sequence `s` are never compared.
+part, and the same name on two ports of one part is the same size. Batch `b` and sequence `s` are never compared, but
+a sequence, whose length varies from sample to sample, cannot go where a known number of tokens is needed.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from collections.abc import Mapping
 from math import isqrt
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 
 _TOKEN = re.compile(r"\(|\)|[A-Za-z_]\w*|\d+")
 
 _FREE = ("b", "s")
+_VARIES = "but s varies from sample to sample"
 
 Term = str | tuple[str, ...]
 
@@ -158,7 +160,9 @@ def match_ports(
                 message = _match(table, ports, connection, assume_square=assume_square)
                 if message:
                     failed.add(connection)
-                    mismatches.append(Mismatch(connection, message))
+                    # where a length varies no size that could be left out or changed is to blame
+                    varies = message.endswith(_VARIES)
+                    mismatches.append(Mismatch(evolve(connection, remedy="") if varies else connection, message))
     return table, mismatches
 
 
@@ -188,6 +192,8 @@ def _match(table: SizeTable, ports: Mapping[str, Ports], connection: Connection,
     if len(a) != len(b):
         return _say(table, (left_path, left), (right_path, right), "they have different axes")
     for x, y in zip(a, b, strict=True):
+        if x == "s" and isinstance(y, str) and y not in _FREE and table.size((right_path, y)) is not None:
+            return _say(table, (left_path, left), (right_path, right), f"{y} is one number, {_VARIES}")
         if x in _FREE or y in _FREE:
             continue
         if not _match_term(table, left_path, x, right_path, y, assume_square=assume_square):

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from diptych.cli.options import device_options, json_option, load_model, print_json, readable, seed_option
+from diptych.cli.options import (
+    check_writable,
+    device_options,
+    json_option,
+    load_model,
+    print_json,
+    readable,
+    seed_option,
+)
 from diptych.errors import OutputError, RequestError
 
 
@@ -41,12 +49,7 @@ def command(
     prompts = readable(prompts)
     if n < 1:
         raise RequestError(f"--n is {n}, but at least 1 picture a prompt can be painted")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / ".writable").touch()
-        (out / ".writable").unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
+    check_writable(out)
 
     from diptych.cli.progress import counted
     from diptych.pictures import contact_sheet, save_png
@@ -55,6 +58,10 @@ def command(
     painter = load_model(model, device, dtype)
     with counted("painting", len(prompts) * n) as progress:
         pictures = painter.generate(list(prompts), n=n, seed=seed, progress=progress)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
     rows, mark = [], spec_hash(painter.spec)
     for index, picture in enumerate(pictures):
         prompt, own_seed = prompts[index // n], seed + index % n

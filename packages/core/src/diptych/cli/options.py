@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from diptych.errors import RequestError
+from diptych.errors import OutputError, RequestError
 
 
 if TYPE_CHECKING:
@@ -35,6 +37,23 @@ def device_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def readable(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Replace what a terminal could not decode by "?", so that it can be encoded, written and printed."""
     return tuple(each.encode("utf-8", "replace").decode("utf-8") for each in texts)
+
+
+def check_writable(folder: Path) -> None:
+    """Say at once that a folder cannot be written to, before the work whose results it shall hold; makes nothing.
+
+    Raises:
+        OutputError: if it, or what it would be made in, is no folder or may not be written to.
+    """
+    try:
+        nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        why = "" if nearest.is_dir() else f"{nearest} is not a folder"
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+    if not why and not os.access(nearest, os.W_OK | os.X_OK):
+        why = f"{nearest} may not be written to"
+    if why:
+        raise OutputError(f"cannot write to {folder}: {why}; choose another --out")
 
 
 def print_json(data: Any) -> None:

@@ -52,7 +52,7 @@ class PromptStates(PartSpec):
 
     def ports(self) -> Ports:
         """Read one state a prompt token."""
-        return Ports(inputs=_STATES, outputs={"condition": Port("b prompt width", "states of the prompt")})
+        return Ports(inputs=_STATES, outputs={"condition": Port("b s width", "states of the prompt")})
 
     def build(self) -> nn.Module:
         """Make the reader; it has no weights."""
@@ -85,9 +85,10 @@ class Concat(PartSpec):
     def ports(self) -> Ports:
         """Hand the states to each, and take their conditions, which must be of one width."""
         inside = [("states", f"of.{i}.states") for i in range(len(self.of))]
+        length = "s" if self.total is None else "total"
         return Ports(
             inputs=_STATES,
-            outputs={"condition": Port("b total width", "all conditions together")},
+            outputs={"condition": Port(f"b {length} width", "all conditions together")},
             inside=tuple(inside),
         )
 
