@@ -4,7 +4,7 @@ from diptych_kernels.choice import use
 from diptych_kernels.dispatch import Explanation, Rejection
 from diptych_kernels.errors import ImplementationUnavailableError
 from diptych_kernels.explain import explain, operations
-from diptych_kernels.functional import gated_residual_norm
+from diptych_kernels.functional import gated_residual_norm, nearest_code
 from diptych_kernels.modules import GatedResidualNorm
 
 
@@ -17,6 +17,7 @@ __all__ = [
     "Rejection",
     "explain",
     "gated_residual_norm",
+    "nearest_code",
     "operations",
     "use",
 ]

@@ -1,0 +1,76 @@
+"""Inputs of ``nearest_code`` for property tests."""
+
+from dataclasses import dataclass
+from unittest import mock
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor
+
+import diptych_kernels
+from kernel_tests.devices import DEVICE
+from kernel_tests.layouts import LAYOUTS, laid_out
+
+
+WIDTHS = (*range(0, 10), 15, 16, 17, 31, 33, 64, 65, 129)
+ROWS = (*range(0, 6), 17, 64, 65, 131)
+CODES = (*range(1, 8), 17, 63, 64, 65, 128, 129, 257, 300)
+SCALES = (1e-4, 1.0, 30.0)
+DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass(frozen=True, repr=False)
+class Case:
+    """Arguments, and into how many shares the codebook may be cut at most."""
+
+    x: Tensor
+    codebook: Tensor
+    metric: str
+    most_shares: int = 64
+
+    def __repr__(self) -> str:
+        """Shapes, strides and dtypes: the values follow from the seed."""
+        parts = [
+            f"{name}={value.dtype} {tuple(value.shape)} strides {value.stride()}"
+            for name, value in (("x", self.x), ("codebook", self.codebook))
+        ]
+        return f"Case({', '.join(parts)}, {self.metric}, {self.most_shares} shares)"
+
+    def run(self, implementation: str) -> tuple[Tensor, Tensor]:
+        """Calls the public function for indices and distances."""
+        if implementation != "triton":
+            return self._call(implementation)
+        from diptych_kernels.ops.nearest_code import launch
+
+        with mock.patch.object(launch, "_MOST_SHARES", self.most_shares):
+            return self._call(implementation)
+
+    def _call(self, implementation: str) -> tuple[Tensor, Tensor]:
+        return diptych_kernels.nearest_code(
+            self.x,
+            self.codebook,
+            metric=self.metric,
+            return_distances=True,
+            implementation=implementation,
+        )
+
+
+@st.composite
+def cases(draw: st.DrawFn, min_size: int = 0, integers: bool = False) -> Case:
+    """Any sizes, layouts, dtypes and scales; ``integers`` are small, so that scores are exact."""
+    rows = draw(st.sampled_from(ROWS[min_size:]))
+    width = draw(st.sampled_from(WIDTHS[min_size:]))
+    codes = draw(st.sampled_from(CODES))
+    random = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
+
+    def tensor(length: int) -> Tensor:
+        if integers:
+            values = torch.randint(-2, 3, (length, width), generator=random).float()
+        else:
+            scale = draw(st.sampled_from(SCALES))
+            values = torch.randn(length, width, generator=random) * scale
+        values = values.to(draw(st.sampled_from(DTYPES))).to(DEVICE)
+        return laid_out(values, draw(st.sampled_from(LAYOUTS)))
+
+    metric = "euclidean" if integers else draw(st.sampled_from(("euclidean", "cosine")))
+    return Case(tensor(rows), tensor(codes), metric, draw(st.sampled_from((1, 2, 64))))

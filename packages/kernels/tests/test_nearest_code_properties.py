@@ -1,0 +1,99 @@
+"""Every implementation against float64, for whatever hypothesis draws; and what holds exactly."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from kernel_tests.devices import IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.effort import brief, thorough
+from kernel_tests.nearest_code_cases import Case, cases
+from kernel_tests.nearest_code_oracle import judge
+
+
+every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+
+
+@every_implementation
+@thorough
+@given(case=cases())
+def test_nothing_is_nearer(implementation: str, case: Case) -> None:
+    before = case.x.clone(), case.codebook.clone()
+    judge(case, *case.run(implementation))
+    assert torch.equal(case.x, before[0]) and torch.equal(case.codebook, before[1])
+
+
+@every_implementation
+@brief
+@given(case=cases(integers=True))
+def test_of_equal_scores_the_lowest_index_is_taken(implementation: str, case: Case) -> None:
+    """Sums of small integers are exact in every dtype and order, so ties are ties."""
+    indices, distances = case.run(implementation)
+    exact = (case.x.double()[:, None] - case.codebook.double()).square().sum(-1)
+    assert torch.equal(indices, exact.argmin(-1))
+    assert torch.equal(distances.double(), exact.gather(1, indices[:, None])[:, 0])
+
+
+@every_implementation
+@brief
+@given(case=cases(min_size=1, integers=True), seed=st.integers(0, 99))
+def test_the_order_of_the_codebook_does_not_matter(
+    implementation: str, case: Case, seed: int
+) -> None:
+    random = torch.Generator().manual_seed(seed)
+    order = torch.randperm(len(case.codebook), generator=random).to(case.x.device)
+    shuffled = replace(case, codebook=case.codebook[order])
+    assert torch.equal(case.run(implementation)[1], shuffled.run(implementation)[1])
+
+
+@every_implementation
+@brief
+@given(case=cases(min_size=1), power=st.integers(-6, 6))
+def test_the_cosine_forgets_a_power_of_two(implementation: str, case: Case, power: int) -> None:
+    case = replace(case, x=case.x.float(), codebook=case.codebook.float(), metric="cosine")
+    scaled = replace(case, codebook=case.codebook * 4.0**power, x=case.x * 2.0**power)
+    for one, other in zip(case.run(implementation), scaled.run(implementation), strict=True):
+        assert torch.equal(one, other)
+
+
+@every_implementation
+@brief
+@given(case=cases(min_size=1))
+def test_nan_and_infinity_stay_in_their_row(
+    implementation: str, case: Case
+) -> None:
+    case = replace(case, x=case.x.contiguous())
+    clean, _ = case.run(implementation)
+    for poison in (float("nan"), float("inf")):
+        x = case.x.clone()
+        x[0, 0] = poison
+        indices, distances = replace(case, x=x).run(implementation)
+        expected, far = replace(case, x=x).run("reference")
+        assert torch.equal(indices[1:], clean[1:]) and not distances[0].isfinite()
+        assert indices[0] == expected[0] and torch.equal(distances[0].isnan(), far[0].isnan())
+
+
+@every_implementation
+def test_a_broken_code_shows_up(implementation: str) -> None:
+    codebook = torch.randn(70, 3)
+    codebook[66] = float("nan")
+    case = Case(torch.zeros(2, 3), codebook, "euclidean")
+    indices, distances = case.run(implementation)
+    assert indices.tolist() == [66, 66] and distances.isnan().all()
+
+
+@needs_triton
+@brief
+@given(case=cases(min_size=1))
+def test_repeating_changes_no_bit(case: Case) -> None:
+    """Under the interpreter the programs run in another order the second time."""
+    first = case.run("triton")
+    if INTERPRETED:
+        from interpreter_checks.order import program_order
+
+        with program_order("backward"):
+            second = case.run("triton")
+    else:
+        second = case.run("triton")
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
