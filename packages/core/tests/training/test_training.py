@@ -138,6 +138,14 @@ def test_unknown_sources_and_impossible_mixtures_are_named_before_anything_train
         assert not (tmp_path / "out" / "state").exists()
 
 
+@pytest.mark.parametrize("name", ["a.b", "", "two words"])
+def test_a_loss_needs_a_name_that_can_be_one(tmp_path, name):
+    losses = {name: {"objective": {"type": "reconstruct"}}}
+    stages = [{**RECIPE["stages"][0], "losses": losses}]
+    with pytest.raises(SpecError, match="is no name: use letters"):
+        train(structure({**RECIPE, "stages": stages}, Recipe), tmp_path, model=model_spec(), quiet=True)
+
+
 def test_losses_that_find_nothing_to_learn_say_so(tmp_path):
     stage = evolve(recipe().stages[1], losses={"answer": recipe().stages[1].losses["paint"]}, mixture={"ask": 1})
     asks = evolve(recipe(), data={"ask": Squares(16, "ask")}, stages=(stage,))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,14 +69,7 @@ def _train(
     quiet: bool,
     stop_after: Callable[[Stage, int], bool] | None,
 ) -> UnifiedModel:
-    problems = [
-        Problem(
-            f"stages.{stage.name}.mixture.{name}", f"no such source; under data: {', '.join(recipe.data) or 'none'}"
-        )
-        for stage in recipe.stages
-        for name in stage.mixture
-        if name not in recipe.data
-    ]
+    problems = list(_problems(recipe))
     if problems:
         raise SpecError(problems, "recipe")
     try:
@@ -88,6 +82,18 @@ def _train(
         model.parts.eval()
         model.save(out / "model")
     return model
+
+
+def _problems(recipe: Recipe) -> Iterator[Problem]:
+    for stage in recipe.stages:
+        for name in stage.mixture:
+            if name not in recipe.data:
+                known = ", ".join(recipe.data) or "none"
+                yield Problem(f"stages.{stage.name}.mixture.{name}", f"no such source; under data: {known}")
+        for name in stage.losses:
+            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+                message = f"'{name}' is no name: use letters, digits, _ and -"
+                yield Problem(f"stages.{stage.name}.losses.{name}", message)
 
 
 class _Run:
