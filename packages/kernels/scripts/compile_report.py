@@ -3,9 +3,8 @@
     python scripts/compile_report.py [--op OPERATION] [--check] [--write]
 
 The kernels of an operation are in ``compile_cases/<operation>.py``, what they need is in
-``reports/compile/<operation>.md``. Needs triton, no GPU; must not run under TRITON_INTERPRET. Exits 1
-if a kernel spills registers,
-and with ``--check`` if it needs more than the committed table says.
+``reports/compile/<operation>.md``. Needs triton, no GPU; must not run under TRITON_INTERPRET.
+Exits 1 if a kernel spills registers, and with ``--check`` if it needs more than the table says.
 """
 
 import argparse
@@ -17,6 +16,7 @@ from pathlib import Path
 
 os.environ.pop("TRITON_INTERPRET", None)
 
+import triton
 from compile_cases.case import Case
 from operations import REPORTS, entries
 from ptx import TARGETS, Compiled, compile_kernel
@@ -53,7 +53,7 @@ def main() -> int:
                 wrong += [f"{name} {' '.join(key)}: {w}" for w in grown(known.get(key), result)]
         compiled += len(lines) - 1
         if options.write:
-            table.write_text("\n".join(lines) + "\n")
+            table.write_text("\n".join([f"triton {triton.__version__}\n", *lines]) + "\n")
     print(f"\n{compiled} compiled, {len(wrong)} not as they should be", *wrong, sep="\n  ")
     return 1 if wrong else 0
 
@@ -74,7 +74,8 @@ def committed(table: Path) -> dict[tuple[str, ...], list[int]]:
     """The table of the repository."""
     text = table.read_text() if table.exists() else ""
     rows = [[c.strip() for c in row.strip("|").split("|")] for row in text.split("\n")]
-    return {tuple(row[:5]): [int(n) for n in row[5:]] for row in rows[2:] if len(row) == 10}
+    rows = [row for row in rows if len(row) == 10 and row[5].isdigit()]
+    return {tuple(row[:5]): [int(n) for n in row[5:]] for row in rows}
 
 
 def grown(before: list[int] | None, now: Compiled) -> list[str]:

@@ -31,13 +31,14 @@ FAULTS = (
     Fault("tanh: polynomial beyond its range", "triton_math.py",
           "magnitude < 0.625", "magnitude < 1.25"),
     Fault("backward: projection not scaled by 1/rms", _OP + "kernels.py",
-          "mean = rstd * tl.sum(grad_unit * h, axis=0)", "mean = tl.sum(grad_unit * h, axis=0)"),
+          "mean = tl.sum(grad_unit * unit, axis=0)", "mean = tl.sum(grad_unit * h, axis=0)"),
     Fault("backward: branch gradient misses the gate", _OP + "kernels.py",
           "factor = factor * tanh(gate.to(tl.float32))", "factor = factor"),
     Fault("backward: one row too many in a group", _OP + "kernels.py",
           "start + i < rows_in_group", "start + i <= rows_in_group"),
     Fault("backward: sums kept in bfloat16", _OP + "kernels.py",
-          "norm_sum += grad_z * unit", "norm_sum = (norm_sum + grad_z * unit).to(tl.bfloat16)"
+          "norm_sum += grad_z * unit",
+          "norm_sum = (norm_sum + grad_z * unit).to(tl.bfloat16)"
           ".to(tl.float32)"),
     Fault("backward: programs of a group share one sum", _OP + "kernels.py",
           "sums = program.to(tl.int64) * width", "sums = group.to(tl.int64) * width"),

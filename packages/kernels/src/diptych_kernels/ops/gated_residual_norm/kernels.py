@@ -111,10 +111,10 @@ def backward_kernel(
             # Rows beyond the group are all zero; with eps = 0 they would be 0 * inf.
             rstd = tl.where(in_group, tl.rsqrt(tl.sum(h * h, axis=0) / width + eps), 0.0)
             unit = h * rstd
-            grad_unit = grad_z * weight
-            mean = rstd * tl.sum(grad_unit * h, axis=0) / width
-            grad = rstd * (grad_unit - unit * mean)
             norm_sum += grad_z * unit
+            grad_unit = grad_z * weight
+            mean = tl.sum(grad_unit * unit, axis=0) / width
+            grad = rstd * (grad_unit - unit * mean)
         if GRAD_H is not None:
             grad += grad_h.to(tl.float32)
         tl.store(GRAD_X + out + column, grad.to(GRAD_X.dtype.element_ty), mask=live)
