@@ -15,6 +15,7 @@ from diptych.conditions.readout import Readout
 from diptych.data.preprocess import to_pictures, to_pixels
 from diptych.data.sample import Picture, Turn
 from diptych.errors import RequestError
+from diptych.importing.origin import Origin
 from diptych.prompt import Encoded, PromptBuilder
 from diptych.seeds import generators
 from diptych.sequences import Sequences
@@ -33,6 +34,7 @@ class UnifiedModel:
         tokenizer: text <-> ids.
         prompts: conversations -> ids.
         left_out: slots whose weights a checkpoint did not hold, with the reason.
+        origin: what an imported checkpoint keeps of where it came from, or None.
     """
 
     def __init__(self, spec: ModelSpec, parts: Assembly, tokenizer: TextTokenizer) -> None:
@@ -41,6 +43,7 @@ class UnifiedModel:
         self.prompts = PromptBuilder(spec.prompt, tokenizer)
         self.prompts.check_ids()
         self.left_out: dict[str, str] = {}
+        self.origin: Origin | None = None
 
     @property
     def device(self) -> torch.device:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +14,15 @@ from diptych.assembly import Assembly
 from diptych.checkpoint.folder import is_folder, whole_folder
 from diptych.checkpoint.tensors import fill, own_tensors, read_tensors, write_tensors
 from diptych.errors import CheckpointError, SpecError
+from diptych.importing.origin import Origin, read_origin, write_origin
 from diptych.model import UnifiedModel
 from diptych.plugins import plugins
+from diptych.prompt import PromptBuilder
 from diptych.spec.files import find_file, read_spec, spec_hash, to_json
 from diptych.spec.model import ModelSpec
 from diptych.spec.wiring import resolve
 from diptych.tokenizers.file import FileTokenizer
+from diptych.tokenizers.text import TextTokenizer
 
 
 FORMAT = 1
@@ -40,23 +43,34 @@ def save(
         UnregisteredPartError: if a part was made in code; nothing is written.
         OutputError: if the place cannot be written to.
     """
-    tokenizer = FileTokenizer(path="tokenizer", special=model.spec.prompt.special_tokens())
-    prompt = attrs.evolve(model.spec.prompt, token_ids=model.prompts.token_ids())
-    spec = attrs.evolve(model.spec, tokenizer=tokenizer, prompt=prompt)
-    text = to_json(spec)
+    to_json(model.spec)  # a part made in code is refused before anything else
     kept = {key: value for key, value in own_tensors(model.parts).items() if not _inside(key, leave_out)}
+    left_out = {**model.left_out, **dict.fromkeys(leave_out, "needed only for training")}
+    with whole_folder(Path(path)) as folder:
+        write_description(folder, model.spec, model.tokenizer, left_out, model.origin)
+        write_tensors(kept, folder / "model.safetensors", dtype)
+
+
+def write_description(
+    folder: Path, spec: ModelSpec, tokenizer: TextTokenizer, left_out: Mapping[str, str], origin: Origin | None = None
+) -> None:
+    """Write all of a checkpoint folder but its tensors."""
+    size = getattr(spec.tokenizer, "size", None)
+    kept = FileTokenizer(path="tokenizer", special=spec.prompt.special_tokens(), size=size)
+    prompt = attrs.evolve(spec.prompt, token_ids=PromptBuilder(spec.prompt, tokenizer).token_ids())
+    spec = attrs.evolve(spec, tokenizer=kept, prompt=prompt)
     manifest = {
         "format": FORMAT,
         "spec": spec_hash(spec),
         "plugins": {each.distribution: each.version for each in plugins().loaded},
-        "left_out": {**model.left_out, **dict.fromkeys(leave_out, "needed only for training")},
+        "left_out": dict(left_out),
     }
-    with whole_folder(Path(path)) as folder:
-        (folder / "tokenizer").mkdir()
-        model.tokenizer.save(folder / "tokenizer")
-        (folder / "spec.json").write_text(text, encoding="utf-8")
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-        write_tensors(kept, folder / "model.safetensors", dtype)
+    (folder / "tokenizer").mkdir()
+    tokenizer.save(folder / "tokenizer")
+    (folder / "spec.json").write_text(to_json(spec), encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    if origin:
+        write_origin(origin, folder)
 
 
 def load(
@@ -74,7 +88,7 @@ def load(
         SpecError: if its spec names parts that are not installed.
     """
     folder = find_file(path)
-    manifest = _manifest(folder)
+    manifest = read_manifest(folder)
     try:
         spec = read_spec(folder / "spec.json", ModelSpec)
     except SpecError as error:
@@ -89,12 +103,17 @@ def load(
     left_out = dict(manifest.get("left_out", {}))
     fill(parts, tensors, str(folder / "model.safetensors"), tuple(left_out))
     model = UnifiedModel(spec, parts, spec.tokenizer.build())
-    model.left_out = left_out
+    model.left_out, model.origin = left_out, read_origin(folder)
     parts.eval()
     return model.to(device=device)
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the manifest of a checkpoint folder.
+
+    Raises:
+        CheckpointError: if it is not a checkpoint folder, is damaged, or of another format.
+    """
     if not is_folder(folder):
         raise CheckpointError(f"{folder} is not a checkpoint folder: there is no such folder")
     try:

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from attrs import frozen
+from attrs import frozen, validators
 
 from diptych.errors import Problem, SpecError
 from diptych.ports import Port, Ports
@@ -24,6 +24,11 @@ class FileTokenizer(PartSpec):
     kind: ClassVar[str] = "tokenizer"
     path: str = setting("the file or folder, relative to the spec file", is_path=True)
     special: tuple[str, ...] = setting("special tokens; those of the prompt form unless given", default=())
+    size: int | None = setting(
+        "number of ids, where tables of trained weights have more rows than there are tokens",
+        default=None,
+        check=validators.optional(validators.ge(1)),
+    )
 
     @cached_property
     def vocabulary(self) -> int:
@@ -47,6 +52,9 @@ class FileTokenizer(PartSpec):
         path = Path(self.path)
         path = path / "tokenizer.json" if path.is_dir() else path
         try:
-            return TextTokenizer(Tokenizer.from_file(str(path)), self.special)
+            tokenizer = TextTokenizer(Tokenizer.from_file(str(path)), self.special, self.size)
+        except SpecError:
+            raise
         except Exception as error:  # the library raises bare Exception for a missing file and for a bad one alike
             raise SpecError([Problem("tokenizer.path", f"{path} is not a readable tokenizer.json: {error}")]) from error
+        return tokenizer

@@ -13,16 +13,25 @@ from diptych.errors import Problem, SpecError, suggest
 class TextTokenizer:
     """A `tokenizers.Tokenizer` that keeps special tokens out of reach of user text."""
 
-    def __init__(self, tokenizer: Tokenizer, special: Sequence[str] = ()) -> None:
-        """Wrap a tokenizer, adding the special tokens that it does not know yet (in this order, at the end)."""
+    def __init__(self, tokenizer: Tokenizer, special: Sequence[str] = (), size: int | None = None) -> None:
+        """Wrap a tokenizer, adding the special tokens that it does not know yet (in this order, at the end).
+
+        Raises:
+            SpecError: if it has more tokens than `size`, the number of rows of a table that it must fit.
+        """
         self._tokenizer = tokenizer
         missing = [token for token in special if tokenizer.token_to_id(token) is None]
         tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in missing])
         self._special = set(special)
+        self._size = size
+        own = tokenizer.get_vocab_size(with_added_tokens=True)
+        if size is not None and own > size:
+            new = f", of which {', '.join(missing)} were added to it" if missing else ""
+            raise SpecError([Problem("tokenizer", f"it has {own} tokens{new}, but the tables have {size} rows")])
 
     def __len__(self) -> int:
-        """Count all ids, special tokens included."""
-        return self._tokenizer.get_vocab_size(with_added_tokens=True)
+        """Count all ids, special tokens and rows that stand for no token included."""
+        return self._size or self._tokenizer.get_vocab_size(with_added_tokens=True)
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Turn text into ids. Only with `special` do names of special tokens in the text become their ids."""

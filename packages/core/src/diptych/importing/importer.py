@@ -1,0 +1,115 @@
+"""What an importer is: a layout of foreign checkpoints, its table of rules, and its config in our terms and back."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from attrs import frozen
+
+from diptych.errors import CheckpointError, suggest
+from diptych.importing.facts import TensorFacts
+from diptych.importing.files import WeightFiles
+from diptych.importing.rules import AnyRule
+from diptych.spec.model import ModelSpec
+from diptych.spec.part import PartSpec
+
+
+@frozen
+class Foreign:
+    """A foreign checkpoint before any tensor is read.
+
+    Attributes:
+        config: its config file, as data.
+        tensors: type and shape of its tensors by name.
+        folder: where it lies; None when a config is made for an export.
+    """
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, TensorFacts]
+    folder: Path | None = None
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor that the layout always has.
+
+        Raises:
+            CheckpointError: if it is not there.
+        """
+        if name not in self.tensors:
+            raise CheckpointError(f"the checkpoint has no tensor '{name}'{suggest(name, self.tensors)}")
+        return self.tensors[name].shape
+
+    def value(self, key: str) -> Any:
+        """Return a value of the config that the layout always has; a path such as `vision_config.depth` goes inside.
+
+        Raises:
+            CheckpointError: if it is not there.
+        """
+        value: Any = self.config
+        for each in key.split("."):
+            if not isinstance(value, Mapping) or each not in value:
+                raise CheckpointError(f"config.json has no '{key}', which this layout needs")
+            value = value[each]
+        return value
+
+    def count(self, prefix: str) -> int:
+        """Count numbered modules: `model.layers` of `model.layers.0.…`, `model.layers.1.…` are 2."""
+        start = f"{prefix}."
+        found = {name[len(start) :].partition(".")[0] for name in self.tensors if name.startswith(start)}
+        return len({each for each in found if each.isdigit()})
+
+
+class Importer(PartSpec):
+    """Base of importers: what it takes to read one layout of checkpoints, and to write it again.
+
+    `describe` and `config` are each other's inverse on what both can say; exporting checks that.
+    """
+
+    kind: ClassVar[str] = "importer"
+    model_types: ClassVar[tuple[str, ...]] = ()
+    """Values of `model_type` in the config that this layout goes by; empty if its config has none."""
+    config_file: ClassVar[str] = "config.json"
+    files: ClassVar[tuple[WeightFiles, ...]] = (WeightFiles(),)
+    left_out: ClassVar[Mapping[str, str]] = {}
+    """Slots that are not imported unless asked for, with the reason."""
+
+    @abstractmethod
+    def describe(self, foreign: Foreign) -> dict[str, Any]:
+        """Return the model spec as plain data, its `name` left out."""
+
+    @abstractmethod
+    def rules(self, foreign: Foreign) -> Sequence[AnyRule]:
+        """Return the table: their names -> ours."""
+
+    @abstractmethod
+    def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the foreign config of a model; fields that we have no word for come from the original."""
+
+    def tokenizer(self, foreign: Foreign, rows: int) -> dict[str, Any]:
+        """Return the tokenizer of a folder as plain data, for tables of so many rows.
+
+        Raises:
+            CheckpointError: if the folder has no tokenizer.json.
+        """
+        assert foreign.folder is not None
+        for path in (foreign.folder / "tokenizer.json", foreign.folder / "tokenizer" / "tokenizer.json"):
+            if path.is_file():
+                return {"type": "file", "path": str(path.resolve()), "size": rows}
+        raise CheckpointError(
+            f"{foreign.folder} has no tokenizer.json; write one with transformers: "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
+
+    def check(self, foreign: Foreign) -> None:
+        """Refuse a checkpoint of another family.
+
+        Raises:
+            CheckpointError: naming what it says it is.
+        """
+        said = foreign.config.get("model_type")
+        if self.model_types and said not in self.model_types:
+            raise CheckpointError(
+                f"its config says model_type {said!r}, but this importer reads {' or '.join(self.model_types)}"
+            )
