@@ -15,13 +15,15 @@ from diptych.spec.recipe import Stage
 def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
     """Freeze everything but the slots that a stage trains: -> the trained parameters by name.
 
+    What a module gives as its `fixed_parameters()` (the base under an adapter, a decoder's autoencoder) never trains.
+
     Raises:
         SpecError: if a path trains nothing; see `check_slots`.
     """
     check_slots(parts, stage)
-    names = dict(parts.named_parameters())
+    names, trainable = dict(parts.named_parameters()), _trainable(parts)
     for name, parameter in names.items():
-        parameter.requires_grad_(any(_under(name, path) for path in stage.train))
+        parameter.requires_grad_(name in trainable and any(_under(name, path) for path in stage.train))
     for module in parts.modules():
         own = list(module.parameters())
         module.train(bool(own) and any(each.requires_grad for each in own))
@@ -34,16 +36,17 @@ def check_slots(parts: nn.Module, stage: Stage) -> None:
     Raises:
         SpecError: if one does not, with the nearest path that does.
     """
-    names = dict(parts.named_parameters())
+    names, trainable = dict(parts.named_parameters()), _trainable(parts)
     problems = []
     for path in (*stage.train, *stage.lr_factors):
+        if any(_under(name, path) for name in trainable):
+            continue
+        message = f"'{path}' holds only weights that never train"
         if not any(_under(name, path) for name in names):
             known = sorted({".".join(name.split(".")[:i]) for name in names for i in range(1, 5)})
             tops = ", ".join(sorted({name.split(".")[0] for name in names}))
-            near = suggest(path, known)
-            problems.append(
-                Problem(f"stages.{stage.name}.train", f"'{path}' holds no weights{near}; at the top: {tops}")
-            )
+            message = f"'{path}' holds no weights{suggest(path, known)}; at the top: {tops}"
+        problems.append(Problem(f"stages.{stage.name}.train", message))
     if problems:
         raise SpecError(problems, "recipe")
 
@@ -96,6 +99,17 @@ class MovingAverage:
         """Put the average in the place of the weights."""
         for name, each in self._trained.items():
             each.copy_(self.average[name])
+
+
+def _trainable(parts: nn.Module) -> set[str]:
+    """Return the names of all parameters but those that a module says are fixed."""
+    fixed = {
+        id(each)
+        for module in parts.modules()
+        if hasattr(module, "fixed_parameters")
+        for each in module.fixed_parameters()
+    }
+    return {name for name, each in parts.named_parameters() if id(each) not in fixed}
 
 
 def _under(name: str, path: str) -> bool:
