@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import torch
+from PIL import Image
 from torch import Generator, Tensor, nn
 
 from diptych.data.preprocess import signed_pixels
 from diptych.errors import RequestError
+from diptych.model import UnifiedModel
 from diptych.objectives.batch import Batch
 
 
@@ -15,6 +18,15 @@ class ReconstructObjective(nn.Module):
     def __init__(self, share: float) -> None:
         super().__init__()
         self.share = share
+
+    @torch.no_grad()
+    def prepare(self, model: UnifiedModel) -> None:
+        """Show the decoder the features of a black picture, if it has a use for them (`fit_null`)."""
+        if model.spec.decode is None or not hasattr(model.parts.decoder, "fit_null"):
+            return
+        target = model.spec.step(model.spec.decode.of).target
+        black = model.pixels(target, [Image.new("RGB", (64, 64))])
+        model.parts.decoder.fit_null(model.encode(target, black)[0])
 
     def forward(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Compute the loss over the samples that have a picture: -> {"reconstruct": scalar}, or nothing.

@@ -138,6 +138,11 @@ def _network(example: Example, module: Any, inputs: Given, _: Sequence[Generator
     return {"sample": made.flatten(2).transpose(1, 2)}
 
 
+def _show_black(example: Example, module: Any) -> None:
+    if hasattr(module, "fit_null"):
+        module.fit_null(given(example, 1)["features"][0])
+
+
 def _decoder(_: Example, module: Any, inputs: Given, own: Sequence[Generator]) -> dict[str, Tensor]:
     return {"image": module(inputs["features"], own)}
 
@@ -161,6 +166,6 @@ USES: dict[str, Use] = {
     "normaliser": Use(_normaliser, prepare=_fit, promises=lambda e: {"target": e.spec.ports().inputs["target"]}),
     "head": Use(_head, _head_loss, promises=_promises_of_head),
     "network": Use(_network, promises=lambda e: {"sample": e.spec.ports().inputs["sample"]}),
-    "decoder": Use(_decoder, _decoder_loss),
+    "decoder": Use(_decoder, _decoder_loss, prepare=_show_black),
     "backbone": Use(_backbone, promises=lambda e: {"logits": Port("b s vocabulary")}),
 }
