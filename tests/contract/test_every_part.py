@@ -17,6 +17,8 @@ GRID = {"channels": 6, "height": 2, "width": 2}
 VIT = {"hidden_width": 16, "depth": 2, "heads": 2, "image_size": 16, "patch_size": 4, "project": 6}
 NETWORK = {"hidden_width": 16, "layers": 1, "heads": 2, "condition_width": 5, **GRID}
 SPECIAL = {"special": ["<|a|>", "<|b|>"]}
+TINY_KL = {"widths": [4, 8], "norm_groups": 2}
+UNET = {"widths": [8], "blocks": 1, "attention_layers": [1], "head_width": 4, "norm_groups": 4, "size_width": 4}
 # kind/type -> fields of a tiny spec, or several of them
 EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "backbone/plain-transformer": {"width": 8, "layers": 2, "heads": 2, "vocabulary": 11},
@@ -29,7 +31,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "encoder/patches": {"image_size": 16, "patch_size": 8},
     "encoder/clip": [VIT, {**VIT, "cls": "keep", "pool": 2, "attention": "eager"}],
     "encoder/siglip": [VIT, {**VIT, "pool": 2, "unit_features": True}],
-    "autoencoder/autoencoder-kl": {"image_size": 16, "channels": 3, "widths": [4, 8], "norm_groups": 2},
+    "autoencoder/autoencoder-kl": {"image_size": 16, "channels": 3, **TINY_KL},
     "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
     "connector/linear": {"in_width": 6, "out_width": 8},
     "connector/mlp": [{"in_width": 6, "out_width": 8, "tokens": 4, "positions": on} for on in (False, True)],
@@ -51,6 +53,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "head/linear": {"width": 8, "vocabulary": 11},
     "network/lumina-next": {**NETWORK, "ffn_multiple_of": 8},
     "network/dit": [{**NETWORK, "positions": positions} for positions in ("sin-cos", "learned")],
+    "network/sdxl-unet": {**UNET, "condition_width": 5, **GRID},
     "noise_schedule/linear": [{}, {"shift": 3.0}],
     "noise_schedule/cosine": {},
     "timesteps/uniform": [{}, {"shift": 3.0}],
@@ -63,6 +66,19 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "decoder/unpatch": {"patch_size": 4, "hidden": 8, "channels": 6, "grid": 2},
     "decoder/conv-pixels": {"widths": [8, 4], "blocks": [1, 1], "pixel_patch": 2, "noise": 0.1, **GRID},
     "decoder/patch-mlp": {"pixel_patch": 4, "hidden_width": 8, **GRID},
+    "decoder/diffusion": [
+        {
+            "network": {"type": "sdxl-unet", **UNET, "condition_width": 6, "channels": 3, "height": 4, "width": 4},
+            "sampler": {"type": "euler", "steps": 2},
+            **{"latent_channels": 3, "latent_height": 4, "latent_width": 4},
+            **fields,
+            **GRID,
+        }
+        for fields in (
+            {"image_size": 4, "null": "black-picture"},
+            {"image_size": 8, "autoencoder": {"type": "autoencoder-kl", "image_size": 8, "channels": 3, **TINY_KL}},
+        )
+    ],
     "dataset/squares": [{"image_size": 16, "task": task} for task in ("ask", "paint")],
     "dataset/emoji-scenes": [{"task": task} for task in ("ask", "paint", "imagine")],
     "dataset/easy-vqa": {},

@@ -16,6 +16,11 @@ def diptych_register_network() -> list[Component]:
             "the denoiser of BLIP3-o: Lumina-Next blocks with 2-D RoPE",
         ),
         Component(
+            "sdxl-unet",
+            "diptych_heads.networks.sdxl_unet_spec:SdxlUnet",
+            "SDXL's U-Net reading feature tokens (Emu2, BLIP3-o)",
+        ),
+        Component(
             "dit", "diptych_heads.networks.specs:Dit", "diffusion transformer with adaLN-zero"
         ),
     ]
@@ -103,6 +108,11 @@ def diptych_register_guidance() -> list[Component]:
 def diptych_register_decoder() -> list[Component]:
     """Name the decoders."""
     return [
+        Component(
+            "diffusion",
+            "diptych_heads.decoders.diffusion_spec:Diffusion",
+            "denoises latents or pixels under features; sdxl-unet (Emu2, BLIP3-o) or any network",
+        ),
         Component(
             "conv-pixels",
             "diptych_heads.decoders.specs:ConvPixels",
