@@ -179,13 +179,6 @@ def test_both_ways_of_attention_agree(spec: Spec) -> None:
     torch.testing.assert_close(quick(pixels()), plain(pixels()), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("spec", [Clip, Siglip])
-def test_traces_whole(spec: Spec) -> None:
-    module = spec(**{**SIZES, "depth": 1}, pool=2, project=6).build()
-    compiled = torch.compile(module, backend="aot_eager", fullgraph=True)
-    torch.testing.assert_close(compiled(pixels()), module(pixels()))
-
-
 def test_weights_of_other_sizes_are_refused_with_every_difference(tmp_path: Path) -> None:
     official(Clip, tmp_path)
     spec = Clip(**{**SIZES, "depth": 2, "heads": 8}, weights=str(tmp_path))

@@ -9,6 +9,7 @@ def diptych_register_encoder() -> list[Component]:
     """Return the encoders (pixels -> features)."""
     return [
         Component("clip", "diptych_encoders.clip:Clip", "CLIP vision transformer, any layer"),
+        Component("eva-clip", "diptych_encoders.eva_clip:EvaClip", "EVA-CLIP vision transformer, BLIP3-o's targets"),
         Component("siglip", "diptych_encoders.siglip:Siglip", "SigLIP vision transformer, any layer"),
     ]
 

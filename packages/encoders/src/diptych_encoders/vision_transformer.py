@@ -58,6 +58,11 @@ class VisionTransformer(PartSpec):
         default=None,
     )
     pool: int = setting("average the grid over pool x pool squares", default=1, check=whole())
+    pool_to: int | None = setting(
+        "average the grid to pool_to x pool_to, any size (adaptive pooling), instead of `pool`",
+        default=None,
+        check=maybe(whole()),
+    )
     project: int | None = setting(
         "project every token to this width, without bias, after pooling",
         default=None,
@@ -100,6 +105,8 @@ class VisionTransformer(PartSpec):
                 f"pool {self.pool} does not divide the grid of {self.patch_grid} x "
                 f"{self.patch_grid} patches; {', '.join(map(str, fits))} do"
             )
+        if self.pool_to is not None and self.pool > 1:
+            problems.append(f"pool {self.pool} and pool_to {self.pool_to} are two ways to pool; give one of them")
         if not 1 <= self.layers_used <= self.depth:
             problems.append(
                 f"layer {self.layer} is not there; {self.depth} layers are 1..{self.depth} or -1..-{self.depth}"
@@ -119,7 +126,7 @@ class VisionTransformer(PartSpec):
     @property
     def grid(self) -> int:
         """Features along a side."""
-        return self.patch_grid // self.pool
+        return self.pool_to or self.patch_grid // self.pool
 
     @property
     def width(self) -> int:

@@ -127,8 +127,8 @@ def load_autoencoder(source: str, module: TokenAutoencoder) -> None:
         {ours: _plain(stored[theirs]) for ours, theirs in words.items()},
         {ours: _plain(expected[theirs]) for ours, theirs in words.items()},
     )
-    tensors, missing = load_official(kind, place, subfolder=subfolder)
-    copy_weights(module.model, tensors, source, missing)
+    tensors = load_official(kind, place, subfolder=subfolder)
+    copy_weights(module.model, tensors, source)
 
 
 def _place(source: str) -> tuple[str, str | None]:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModel, CLIPVisionModelWithProjection
 
-from diptych_encoders.modules.features import VisionFeatures
+from diptych_encoders.modules.features import VisionFeatures, options_of
 from diptych_encoders.modules.positions import init_positions
 from diptych_encoders.modules.pretrained import (
     compare_sizes,
@@ -17,7 +17,7 @@ from diptych_encoders.modules.pretrained import (
     load_official,
     read_config,
 )
-from diptych_encoders.modules.vision_config import config_values, sizes_of
+from diptych_encoders.modules.vision_config import TEXT_TOWER, config_values, layers_left_out, sizes_of
 
 
 if TYPE_CHECKING:
@@ -34,16 +34,7 @@ def build_clip(spec: Clip) -> VisionFeatures:
     init_positions(positions, spec.position_init, grid=spec.patch_grid)
     if not spec.uses_final_norm:
         model.post_layernorm = nn.Identity()  # type: ignore[assignment]
-    return VisionFeatures(
-        model,
-        width=spec.hidden_width,
-        grid=spec.patch_grid,
-        extra_tokens=spec.extra_tokens,
-        keep_extra=spec.cls == "keep",
-        pool=spec.pool,
-        project=spec.project,
-        unit_features=spec.unit_features,
-    )
+    return VisionFeatures(model, **options_of(spec))
 
 
 def load_clip(spec: Clip, module: VisionFeatures) -> None:
@@ -60,16 +51,16 @@ def load_clip(spec: Clip, module: VisionFeatures) -> None:
     config = CLIPVisionConfig(**config_values(spec), projection_dim=stored.projection_dim)
     compare_sizes(source, sizes_of(stored), sizes_of(config))
     config.num_hidden_layers = spec.layers_used
+    unused = [*TEXT_TOWER, *layers_left_out(spec)]
     if module.projection is None:
-        tensors, missing = load_official(CLIPVisionModel, source, config=config)
-        copy_weights(module.transformer, tensors, source, missing)
+        tensors = load_official(CLIPVisionModel, source, config=config)
+        copy_weights(module.transformer, tensors, source, unused=unused)
         return
-    tensors, missing = load_official(CLIPVisionModelWithProjection, source, config=config)
-    projection = tensors.pop("visual_projection.weight")
+    tensors = load_official(CLIPVisionModelWithProjection, source, config=config)
+    projection = tensors.pop("visual_projection.weight", None)
     inner = {name.removeprefix("vision_model."): tensor for name, tensor in tensors.items()}
-    absent = {name.removeprefix("vision_model.") for name in missing}
-    copy_weights(module.transformer, inner, source, absent)
-    if "visual_projection.weight" in missing or projection.shape != module.projection.weight.shape:
+    copy_weights(module.transformer, inner, source, unused=unused)
+    if projection is None or projection.shape != module.projection.weight.shape:
         _log.warning(
             "weights '%s' hold no projection to width %d; it stays as initialised and wants training",
             source,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from einops import rearrange, reduce
+import torch.nn.functional as F
+from einops import rearrange
 from torch import Tensor, nn
+
+
+if TYPE_CHECKING:
+    from diptych_encoders.vision_transformer import VisionTransformer
 
 
 class VisionFeatures(nn.Module):
@@ -24,7 +29,7 @@ class VisionFeatures(nn.Module):
         grid: int,
         extra_tokens: int = 0,
         keep_extra: bool = False,
-        pool: int = 1,
+        out_grid: int | None = None,
         project: int | None = None,
         unit_features: bool = False,
     ) -> None:
@@ -37,7 +42,8 @@ class VisionFeatures(nn.Module):
             grid: patches along a side.
             extra_tokens: tokens before the grid.
             keep_extra: whether these stay, before the grid.
-            pool: the grid is averaged over pool x pool squares.
+            out_grid: the grid is averaged to this side, where it divides the grid over squares of patches; none
+                leaves it as it is.
             project: width of a linear map without bias, or None for no such map.
             unit_features: give each feature mean 0 and variance 1 over its channels (layer norm without weights).
         """
@@ -47,7 +53,7 @@ class VisionFeatures(nn.Module):
         if self.projection is not None:
             nn.init.normal_(self.projection.weight, std=width**-0.5)
         self.unit_norm = nn.LayerNorm(project or width, elementwise_affine=False) if unit_features else None
-        self.grid, self.pool = grid, pool
+        self.grid, self.out_grid = grid, out_grid or grid
         self.extra_tokens, self.keep_extra = extra_tokens, keep_extra
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -64,9 +70,9 @@ class VisionFeatures(nn.Module):
         """
         states = self.states(pixels)
         extra, patches = states[:, : self.extra_tokens], states[:, self.extra_tokens :]
-        if self.pool > 1:
-            squares = rearrange(patches, "b (h w) d -> b h w d", h=self.grid)
-            patches = reduce(squares, "b (h i) (w j) d -> b (h w) d", "mean", i=self.pool, j=self.pool)
+        if self.out_grid != self.grid:
+            squares = rearrange(patches, "b (h w) d -> b d h w", h=self.grid)
+            patches = rearrange(F.adaptive_avg_pool2d(squares, self.out_grid), "b d h w -> b (h w) d")
         features = torch.cat([extra, patches], dim=1) if self.keep_extra else patches
         if self.projection is not None:
             features = self.projection(features)
@@ -75,7 +81,7 @@ class VisionFeatures(nn.Module):
     def states(self, pixels: Tensor) -> Tensor:
         """Return the states of the chosen layer `[b n d]`, extra tokens first, not pooled or projected."""
         model: Any = self.transformer
-        _check_size(pixels, model.config.image_size)
+        check_size(pixels, model.config.image_size)
         states = model.embeddings(pixels)
         if hasattr(model, "pre_layrnorm"):  # the name is misspelt in CLIP's published checkpoints
             states = model.pre_layrnorm(states)
@@ -83,7 +89,25 @@ class VisionFeatures(nn.Module):
         return model.post_layernorm(states)
 
 
-def _check_size(pixels: Tensor, side: int) -> None:
+def options_of(spec: VisionTransformer) -> dict[str, Any]:
+    """Return what a spec says of its features, as arguments of `VisionFeatures`."""
+    return {
+        "width": spec.hidden_width,
+        "grid": spec.patch_grid,
+        "extra_tokens": spec.extra_tokens,
+        "keep_extra": getattr(spec, "cls", "drop") == "keep",
+        "out_grid": spec.grid,
+        "project": spec.project,
+        "unit_features": spec.unit_features,
+    }
+
+
+def check_size(pixels: Tensor, side: int) -> None:
+    """Make sure that pixels are `[b 3 side side]`.
+
+    Raises:
+        ValueError: if they are not.
+    """
     if pixels.ndim != 4 or tuple(pixels.shape[1:]) != (3, side, side):
         raise ValueError(
             f"this encoder takes images [b 3 {side} {side}], not {list(pixels.shape)}; "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import nn
 from transformers import SiglipVisionConfig, SiglipVisionModel
 
-from diptych_encoders.modules.features import VisionFeatures
+from diptych_encoders.modules.features import VisionFeatures, options_of
 from diptych_encoders.modules.positions import init_positions
 from diptych_encoders.modules.pretrained import (
     compare_sizes,
@@ -15,7 +15,7 @@ from diptych_encoders.modules.pretrained import (
     load_official,
     read_config,
 )
-from diptych_encoders.modules.vision_config import config_values, sizes_of
+from diptych_encoders.modules.vision_config import TEXT_TOWER, config_values, layers_left_out, sizes_of
 
 
 if TYPE_CHECKING:
@@ -29,14 +29,7 @@ def build_siglip(spec: Siglip) -> VisionFeatures:
     init_positions(positions, spec.position_init, grid=spec.patch_grid)
     if not spec.uses_final_norm:
         model.post_layernorm = nn.Identity()  # type: ignore[assignment]
-    return VisionFeatures(
-        model,
-        width=spec.hidden_width,
-        grid=spec.patch_grid,
-        pool=spec.pool,
-        project=spec.project,
-        unit_features=spec.unit_features,
-    )
+    return VisionFeatures(model, **options_of(spec))
 
 
 def load_siglip(spec: Siglip, module: VisionFeatures) -> None:
@@ -49,8 +42,8 @@ def load_siglip(spec: Siglip, module: VisionFeatures) -> None:
     stored = read_config(SiglipVisionConfig, source)
     compare_sizes(source, sizes_of(stored), sizes_of(_config(spec, layers=spec.depth)))
     config = _config(spec, layers=spec.layers_used)
-    tensors, missing = load_official(SiglipVisionModel, source, config=config)
-    copy_weights(module.transformer, tensors, source, missing)
+    tensors = load_official(SiglipVisionModel, source, config=config)
+    copy_weights(module.transformer, tensors, source, unused=[*TEXT_TOWER, r"head\.", *layers_left_out(spec)])
 
 
 def _config(spec: Siglip, *, layers: int) -> SiglipVisionConfig:

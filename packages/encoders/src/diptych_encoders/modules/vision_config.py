@@ -22,6 +22,14 @@ _WORDS = {
     "norm_eps": "layer_norm_eps",
 }
 
+TEXT_TOWER = (r"text_model\.", r"logit_", r"text_projection", r"visual_projection", r".*position_ids$")
+"""Patterns of what two-tower checkpoints hold beside the vision transformer."""
+
+
+def layers_left_out(spec: VisionTransformer) -> list[str]:
+    """Return patterns of the layers of a whole checkpoint that the spec's features do not need."""
+    return [rf"encoder\.layers?\.{index}\." for index in range(spec.layers_used, spec.depth)]
+
 
 def config_values(spec: VisionTransformer) -> dict[str, Any]:
     """Return the configuration values of the whole model that a spec describes."""

@@ -1,0 +1,95 @@
+"""Reads the tensors of checkpoints that have no official class: one file, a folder, or a hub id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from huggingface_hub import hf_hub_download, snapshot_download
+from torch import Tensor
+
+from diptych.checkpoint.tensors import read_tensors
+from diptych.errors import CheckpointError
+
+
+_PICKLES = (".pt", ".pth", ".bin")
+_INNER = ("state_dict", "model", "module")
+"""Where training programs put the tensors inside a file."""
+
+
+def read_foreign(source: str) -> dict[str, Tensor]:
+    """Read all tensors of a checkpoint.
+
+    Args:
+        source: a file (.safetensors, or a pickle of tensors alone), a folder with either, a hub id, or a file of the
+            hub (`owner/name/file.pt`).
+
+    Raises:
+        CheckpointError: if there is none, it is damaged, or a pickle holds anything but tensors and plain data.
+    """
+    tensors: dict[str, Tensor] = {}
+    for path in _files(source):
+        tensors |= read_tensors(path) if path.suffix == ".safetensors" else _tensors(read_pickle(path), path)
+    return tensors
+
+
+def read_pickle(path: Path) -> Any:
+    """Read a pickle that holds tensors and plain data, and nothing that runs.
+
+    Raises:
+        CheckpointError: if it is damaged or holds more.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} is damaged, or holds more than tensors and is refused: {reason}") from error
+
+
+def _files(source: str) -> list[Path]:
+    place = Path(source)
+    if place.is_file():
+        return [place]
+    if not place.is_dir():
+        place = _fetch(source)
+        if place.is_file():
+            return [place]
+    found = sorted(place.glob("*.safetensors"))
+    if found:
+        return found
+    pickles = sorted(each for each in place.iterdir() if each.suffix in _PICKLES)
+    shards = [each for each in pickles if "-of-" in each.name]
+    if len(pickles) == 1 or (shards and shards == pickles):
+        return pickles
+    names = ", ".join(each.name for each in pickles) or "nothing of the kind"
+    raise CheckpointError(
+        f"weights '{source}': a folder must hold .safetensors or one of {', '.join(_PICKLES)}; it holds {names}"
+    )
+
+
+def _fetch(source: str) -> Path:
+    """Get a hub id, or one file of it."""
+    owner, _, rest = source.partition("/")
+    name, _, file = rest.partition("/")
+    try:
+        if file:
+            return Path(hf_hub_download(f"{owner}/{name}", file))
+        patterns = ["*.safetensors", *(f"*{suffix}" for suffix in _PICKLES)]
+        return Path(snapshot_download(source, allow_patterns=patterns))
+    except (OSError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = f"weights '{source}': no local file or folder, and no reachable hub id: {reason}"
+        raise CheckpointError(message) from error
+
+
+def _tensors(stored: Any, path: Path) -> dict[str, Tensor]:
+    for key in _INNER:
+        if isinstance(stored, dict) and isinstance(stored.get(key), dict):
+            stored = stored[key]
+    named = stored.items() if isinstance(stored, dict) else ()
+    found = {name: value for name, value in named if isinstance(value, Tensor)}
+    if not found:
+        raise CheckpointError(f"{path} holds no tensors by name")
+    return found
