@@ -30,6 +30,10 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "tokenizer/emoji-words": SPECIAL,
     "encoder/patches": {"image_size": 16, "patch_size": 8},
     "encoder/clip": [VIT, {**VIT, "cls": "keep", "pool": 2, "attention": "eager"}],
+    "encoder/eva-clip": [
+        {**VIT, "pool": 2},
+        {**VIT, "activation": "swiglu", "post_norm": False, "sub_norm": True, "rotary": 2, "cls": "keep", "pool_to": 3},
+    ],
     "encoder/siglip": [VIT, {**VIT, "pool": 2, "unit_features": True}],
     "autoencoder/autoencoder-kl": {"image_size": 16, "channels": 3, **TINY_KL},
     "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
