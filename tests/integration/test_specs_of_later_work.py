@@ -12,7 +12,7 @@ from diptych.spec.structure import structure
 
 SPECS = sorted((Path(__file__).parent / "specs").glob("*.yaml"))
 UNKNOWN = {
-    "blip3o-8b": {"backbone", "vision.clip"},
+    "blip3o-8b": {"backbone"},
     "blip3o-next-edit": {
         "vision.tokens",
         "vision.vae",
