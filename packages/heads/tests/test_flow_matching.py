@@ -137,7 +137,7 @@ def test_what_steps_share_is_prepared_once(monkeypatch):
     prepare = head.network.prepare
     monkeypatch.setattr(head.network, "prepare", lambda c, m: seen.append(len(c)) or prepare(c, m))
     head.sample(condition, None, generators([1, 2, 3]), Euler(9).build(), ClassifierFree().build())
-    assert seen == [6]
+    assert seen == [3]
 
 
 def test_guidance_uses_the_zero_condition_under_the_same_mask():

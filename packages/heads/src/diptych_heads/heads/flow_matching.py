@@ -139,22 +139,20 @@ class FlowMatchingHead(nn.Module):
         channels, height, width = self.target_shape
         state = at_least_float32(condition).new_empty(0)
         noise = draw_noise((height * width, channels), generators, like=state)
-        contexts: dict[bool, Any] = {}
+        context = self.network.prepare(condition.to(self._dtype(condition)), mask)
+        guided: Any = None
 
-        def context(with_null: bool) -> Any:
-            if with_null not in contexts:
-                both = (
-                    torch.cat([condition, torch.zeros_like(condition)]) if with_null else condition
-                )
-                masks = torch.cat([mask, mask]) if with_null and mask is not None else mask
-                contexts[with_null] = self.network.prepare(both.to(self._dtype(both)), masks)
-            return contexts[with_null]
+        def context_of(with_null: bool) -> Any:
+            nonlocal guided
+            if with_null and guided is None:
+                guided = self._with_null(context, condition, mask)
+            return guided if with_null else context
 
         def velocity(x: Tensor, t: float) -> Tensor:
             with_null = guidance is not None and guidance.needs_null(t)
             own = torch.cat([x, x]) if with_null else x
             moment = own.new_full((len(own),), t)
-            predicted = self._predict(own, moment, context(with_null))
+            predicted = self._predict(own, moment, context_of(with_null))
             mixing = Mixing.at(self.noise_schedule, moment, dims=own.ndim)
             found = to_velocity(self.prediction, predicted, own, mixing)
             if guidance is None or not with_null:
@@ -163,6 +161,14 @@ class FlowMatchingHead(nn.Module):
             return guidance.combine(conditional, null, t)
 
         return (sampler or EulerSampler()).sample(velocity, noise)
+
+    def _with_null(self, context: Any, condition: Tensor, mask: Tensor | None) -> Any:
+        """Prepare for twice the batch: the samples as they are, then under the null condition."""
+        if hasattr(self.network, "with_null"):
+            return self.network.with_null(context, len(condition))
+        both = torch.cat([condition, torch.zeros_like(condition)])
+        masks = None if mask is None else torch.cat([mask, mask])
+        return self.network.prepare(both.to(self._dtype(both)), masks)
 
     def _predict(self, x: Tensor, t: Tensor, context: Any) -> Tensor:
         """Run the network on tokens `b n c` in its own dtype; the answer is in x's."""

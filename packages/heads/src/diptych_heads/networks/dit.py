@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+import torch
+from attrs import evolve, frozen
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -27,12 +28,15 @@ class DitContext:
         layers: keys and values `b q heads d` of each block.
         mask: real tokens of the condition, bool `b q`, or None.
         frequencies: of the time's sinusoid, `f`.
+        null: what each block's cross-attention adds to samples without a condition, `1 1 width`;
+            they come last in the batch. None if there are none.
     """
 
     pooled: Tensor
     layers: tuple[tuple[Tensor, Tensor], ...]
     mask: Tensor | None
     frequencies: Tensor
+    null: tuple[Tensor, ...] | None = None
 
 
 class DitNetwork(nn.Module):
@@ -86,6 +90,23 @@ class DitNetwork(nn.Module):
             frequencies=wave_frequencies(condition.device),
         )
 
+    def with_null(self, context: DitContext, count: int) -> DitContext:
+        """Add `count` samples under the null condition, zeros, to the end of a context's batch.
+
+        The null condition is one repeated token, so that nothing of it depends on its length, its
+        mask or the sample.
+        """
+        weight = self.embed_condition.weight
+        projected = self.embed_condition(
+            self.condition_norm(weight.new_zeros(1, 1, weight.shape[1]))
+        )
+        pooled = self.embed_pooled(projected[:, 0]).expand(count, -1)
+        return evolve(
+            context,
+            pooled=torch.cat([context.pooled, pooled]),
+            null=tuple(block.prepare_null(projected) for block in self.blocks),
+        )
+
     def forward(self, x: Tensor, t: Tensor, context: DitContext) -> Tensor:
         """Predict.
 
@@ -102,8 +123,9 @@ class DitNetwork(nn.Module):
         tokens = tokens + self._positions(rows, columns, tokens)
         waves = time_waves(t, context.frequencies).to(tokens.dtype)
         time = functional.silu(self.embed_time(waves) + context.pooled)
-        for block, own in zip(self.blocks, context.layers, strict=True):
-            tokens = block(tokens, time, own, context.mask)
+        nulls = context.null or [None] * len(self.blocks)
+        for block, own, null in zip(self.blocks, context.layers, nulls, strict=True):
+            tokens = block(tokens, time, own, context.mask, null)
         shift, scale = self.modulation(time)[:, None].chunk(2, dim=-1)
         tokens = functional.layer_norm(tokens, (self.hidden_width,), eps=1e-6) * (1 + scale) + shift
         return unpatchify(self.to_output(tokens), self.patch_size, rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,16 +42,36 @@ class DitBlock(nn.Module):
         keys, values = self._heads(self.cross_kv(condition), 2)
         return self.cross_norm_k(keys), values
 
+    def prepare_null(self, condition: Tensor) -> Tensor:
+        """Compute what the cross-attention adds, for a condition that repeats one token.
+
+        Whatever the weights of a mean of equal values are, it is that value: no queries, no keys.
+
+        Args:
+            condition: the projected token `1 1 width`.
+
+        Returns:
+            `1 1 width`.
+        """
+        _, values = self.cross_kv(condition).chunk(2, dim=-1)
+        return self.cross_out(values)
+
     def forward(
-        self, x: Tensor, time: Tensor, context: tuple[Tensor, Tensor], mask: Tensor | None
+        self,
+        x: Tensor,
+        time: Tensor,
+        context: tuple[Tensor, Tensor],
+        mask: Tensor | None,
+        null: Tensor | None = None,
     ) -> Tensor:
         """Run the block.
 
         Args:
             x: tokens `b n width`.
             time: SiLU of the embedding of time and pooled condition, `b width`.
-            context: what `prepare` returned.
+            context: what `prepare` returned, for the first samples or all.
             mask: real tokens of the condition, bool `b q`, or None.
+            null: what `prepare_null` returned, for the samples that `context` is not for.
 
         Returns:
             `b n width`.
@@ -61,8 +82,10 @@ class DitBlock(nn.Module):
         queries, keys, values = self._heads(self.to_qkv(self._norm(x) * (1 + scale) + shift), 3)
         mixed = attend(self.norm_q(queries), self.norm_k(keys), values)
         x = x + gate * self.to_out(mixed.flatten(-2))
-        queries = self.cross_norm_q(*self._heads(self.cross_q(self.cross_norm(x)), 1))
-        x = x + self.cross_out(attend(queries, *context, mask).flatten(-2))
+        own = x[: len(context[0])]
+        queries = self.cross_norm_q(*self._heads(self.cross_q(self.cross_norm(own)), 1))
+        own = own + self.cross_out(attend(queries, *context, mask).flatten(-2))
+        x = own if null is None else torch.cat([own, x[len(own) :] + null])
         return x + mlp_gate * self.mlp(self._norm(x) * (1 + mlp_scale) + mlp_shift)
 
     def _norm(self, x: Tensor) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+import torch
+from attrs import evolve, frozen
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -29,6 +30,8 @@ class LuminaContext:
         grid: rows and columns of tokens that `rope` is for.
         rope: cosines and sines `2 (rows columns) d/2`.
         frequencies: of the time's sinusoid, `f`.
+        null: what cross-attention of each block finds in samples without a condition,
+            `1 1 heads d`; they come last in the batch. None if there are none.
     """
 
     pooled: Tensor
@@ -37,6 +40,7 @@ class LuminaContext:
     grid: tuple[int, int]
     rope: Tensor
     frequencies: Tensor
+    null: tuple[Tensor, ...] | None = None
 
 
 class LuminaNextNetwork(nn.Module):
@@ -104,6 +108,21 @@ class LuminaNextNetwork(nn.Module):
             frequencies=wave_frequencies(condition.device),
         )
 
+    def with_null(self, context: LuminaContext, count: int) -> LuminaContext:
+        """Add `count` samples under the null condition, zeros, to the end of a context's batch.
+
+        The null condition is one repeated token, so that nothing of it depends on its length, its
+        mask or the sample.
+        """
+        weight = self.caption_projection.linear_1.weight
+        caption = self.caption_projection(weight.new_zeros(1, 1, weight.shape[1]))
+        pooled = self.time_caption_embed.pool(caption, None).expand(count, -1)
+        return evolve(
+            context,
+            pooled=torch.cat([context.pooled, pooled]),
+            null=tuple(layer.prepare_null(caption) for layer in self.layers),
+        )
+
     def forward(self, x: Tensor, t: Tensor, context: LuminaContext) -> Tensor:
         """Predict.
 
@@ -121,8 +140,9 @@ class LuminaNextNetwork(nn.Module):
             rope = rope_table(rows, columns, self.head_width, device=x.device)
         tokens = self.patch_embedder(patchify(x, self.patch_size))
         time = self.time_caption_embed(time_waves(t, context.frequencies), context.pooled)
-        for layer, own in zip(self.layers, context.layers, strict=True):
-            tokens = layer(tokens, time, rope, own, context.mask)
+        nulls = context.null or [None] * len(self.layers)
+        for layer, own, null in zip(self.layers, context.layers, nulls, strict=True):
+            tokens = layer(tokens, time, rope, own, context.mask, null)
         return unpatchify(self.norm_out(tokens, time), self.patch_size, rows)
 
 

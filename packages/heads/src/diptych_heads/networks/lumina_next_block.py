@@ -75,7 +75,7 @@ class ModulatedNorm(nn.Module):
         """
         modulation = self.linear(functional.silu(time))[:, None]
         scale, gate, ffn_scale, ffn_gate = modulation.chunk(4, dim=-1)
-        return self.norm(x) * (1 + scale), gate, ffn_scale, ffn_gate
+        return self.norm(x, 1 + scale), gate, ffn_scale, ffn_gate
 
 
 class LuminaNextBlock(nn.Module):
@@ -113,6 +113,17 @@ class LuminaNextBlock(nn.Module):
         context = self.norm1_context(caption)
         return self.attn2.keys(context), self.attn2.values(context)
 
+    def prepare_null(self, caption: Tensor) -> Tensor:
+        """Compute what cross-attention finds in a caption that repeats one token, `1 1 width`.
+
+        Whatever the weights of a mean of equal values are, it is that value: no queries, no keys.
+
+        Returns:
+            `1 1 heads d`.
+        """
+        values = self.attn2.values(self.norm1_context(caption))
+        return values.repeat_interleave(len(self.gate) // values.shape[2], dim=2)
+
     def forward(
         self,
         x: Tensor,
@@ -120,6 +131,7 @@ class LuminaNextBlock(nn.Module):
         rope: Tensor,
         context: tuple[Tensor, Tensor],
         mask: Tensor | None,
+        null: Tensor | None = None,
     ) -> Tensor:
         """Run the block.
 
@@ -127,8 +139,9 @@ class LuminaNextBlock(nn.Module):
             x: tokens `b n width`.
             time: time and pooled condition `b time_width`.
             rope: cosines and sines `2 n d/2`.
-            context: what `prepare` returned.
+            context: what `prepare` returned, for the first samples or all.
             mask: real tokens of the condition, bool `b q`, or None.
+            null: what `prepare_null` returned, for the samples that `context` is not for.
 
         Returns:
             `b n width`.
@@ -137,9 +150,12 @@ class LuminaNextBlock(nn.Module):
         queries = rotate(self.attn1.queries(inner), rope)
         keys = rotate(self.attn1.keys(inner), rope)
         own = attend(queries, keys, self.attn1.values(inner))
-        cross = attend(rotate(self.attn2.queries(inner), rope), *context, mask)
-        mixed = own + torch.tanh(self.gate)[:, None] * cross
+        share, count = torch.tanh(self.gate)[:, None], len(context[0])
+        cross = attend(rotate(self.attn2.queries(inner[:count]), rope), *context, mask)
+        mixed = own[:count] + share * cross
+        if null is not None:
+            mixed = torch.cat([mixed, own[count:] + share * null])
         mixed = self.attn2.to_out[0](mixed.flatten(-2))
-        x = x + torch.tanh(gate) * self.norm2(mixed)
-        inner = self.ffn_norm1(x) * (1 + ffn_scale)
-        return x + torch.tanh(ffn_gate) * self.ffn_norm2(self.feed_forward(inner))
+        x = x + self.norm2(mixed, torch.tanh(gate))
+        inner = self.ffn_norm1(x, 1 + ffn_scale)
+        return x + self.ffn_norm2(self.feed_forward(inner), torch.tanh(ffn_gate))

@@ -19,7 +19,13 @@ class RmsNorm(nn.Module):
         self.eps = eps
         self.weight = nn.Parameter(torch.ones(width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise `... width`."""
+    def forward(self, x: Tensor, scale: Tensor | None = None) -> Tensor:
+        """Normalise `... width`, and multiply by a scale that broadcasts against it.
+
+        A scale of fewer numbers than x costs nothing: it is multiplied into the weight first.
+        """
         dtype = torch.promote_types(x.dtype, self.weight.dtype)
-        return functional.rms_norm(x.to(dtype), self.weight.shape, self.weight.to(dtype), self.eps)
+        weight = self.weight.to(dtype)
+        if scale is None:
+            return functional.rms_norm(x.to(dtype), weight.shape, weight, self.eps)
+        return functional.rms_norm(x.to(dtype), weight.shape, None, self.eps) * (weight * scale)
