@@ -107,6 +107,20 @@ def test_a_decompression_bomb(tmp_path, monkeypatch):
         open_picture(tmp_path / "bomb.png")
 
 
+def test_more_pixels_than_pillow_warns_of_are_refused_before_they_are_read(tmp_path, monkeypatch):
+    Image.new("1", (15, 10)).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow refuses 200 and only warns of 150
+    with pytest.warns(Image.DecompressionBombWarning), pytest.raises(DataError, match="15 x 10 pixels are over 100"):
+        open_picture(tmp_path / "bomb.png")
+
+
+def test_transparency_can_be_ignored():
+    hidden = Image.new("RGBA", SIZE, (10, 20, 30, 0))
+    assert to_rgb(hidden, "ignore").getpixel((0, 0)) == (10, 20, 30)
+    pixels = to_pixels([hidden], Preprocess(6, 8, transparency="ignore", mean=(0, 0, 0), std=(1, 1, 1)))
+    assert torch.allclose(pixels[0, :, 0, 0] * 255, torch.tensor([10.0, 20.0, 30.0]))
+
+
 @pytest.mark.parametrize(
     "array",
     [

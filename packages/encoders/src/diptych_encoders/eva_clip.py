@@ -74,8 +74,8 @@ class EvaClip(VisionTransformer):
         return Ports(inputs=super().ports().inputs, outputs={"features": kept})
 
     def preprocess(self) -> Preprocess:
-        """Shorter side to size, centre crop, OpenAI's mean and std."""
-        return Preprocess(self.image_size, self.image_size, "shorter-side", "bicubic", MEAN, STD)
+        """Shorter side to size, centre crop as BLIP3-o does, OpenAI's mean and std."""
+        return Preprocess(self.image_size, self.image_size, "shorter-side", "bicubic", MEAN, STD, centre="even")
 
     def build(self) -> VisionFeatures:
         """Make the module with fresh weights."""
