@@ -60,9 +60,7 @@ def test_the_cosine_forgets_a_power_of_two(implementation: str, case: Case, powe
 @every_implementation
 @brief
 @given(case=cases(min_size=1))
-def test_nan_and_infinity_stay_in_their_row(
-    implementation: str, case: Case
-) -> None:
+def test_nan_and_infinity_stay_in_their_row(implementation: str, case: Case) -> None:
     case = replace(case, x=case.x.contiguous())
     clean, _ = case.run(implementation)
     for poison in (float("nan"), float("inf")):

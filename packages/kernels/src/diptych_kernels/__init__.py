@@ -4,7 +4,14 @@ from diptych_kernels.choice import use
 from diptych_kernels.dispatch import Explanation, Rejection
 from diptych_kernels.errors import ImplementationUnavailableError
 from diptych_kernels.explain import explain, operations
-from diptych_kernels.functional import gated_residual_norm, nearest_code
+from diptych_kernels.functional import (
+    flow_interpolate,
+    flow_matching_loss,
+    gated_residual_norm,
+    guided_step,
+    nearest_code,
+    qk_norm_rope,
+)
 from diptych_kernels.modules import GatedResidualNorm
 
 
@@ -16,8 +23,12 @@ __all__ = [
     "ImplementationUnavailableError",
     "Rejection",
     "explain",
+    "flow_interpolate",
+    "flow_matching_loss",
     "gated_residual_norm",
+    "guided_step",
     "nearest_code",
     "operations",
+    "qk_norm_rope",
     "use",
 ]

@@ -12,11 +12,12 @@ FAR = 2**30 + 8  # fits an int32, twice that does not
 
 
 def far_apart(values: Tensor, axis: int) -> Tensor:
-    """The same values, of 16 bits each, the third along ``axis`` beyond 2^31 elements.
+    """The same values, the third along ``axis`` beyond 2^31 elements.
 
     Of the other axes, the last may have up to 32 entries; the others must have one.
     """
-    room = torch.UntypedStorage((2 * FAR + 64) * values.element_size())  # reserved, not touched
+    furthest = (values.shape[axis] - 1) * FAR + 64
+    room = torch.UntypedStorage(furthest * values.element_size())  # reserved, not touched
     strides = [0] * values.dim()
     strides[axis], strides[-1 if axis != values.dim() - 1 else -2] = FAR, 1
     far = torch.empty(0, dtype=values.dtype).set_(room, 0, values.shape, strides)

@@ -105,8 +105,8 @@ def finish_kernel(
             d = column.to(tl.int64)[None, :]
             live = there[:, None] & (column < width)[None, :]
             x = tl.load(X + row[:, None] * x_n + d * x_d, mask=live, other=0.0).to(tl.float32)
-            at = chosen[:, None] * code_k + d * code_d
-            c = tl.load(CODES + at, mask=live, other=0.0).to(tl.float32)
+            c_at = chosen[:, None] * code_k + d * code_d
+            c = tl.load(CODES + c_at, mask=live, other=0.0).to(tl.float32)
             if COSINE:
                 near += x * c
                 x_square += x * x
