@@ -38,6 +38,11 @@ def diptych_register_connector() -> list[Component]:
     return [
         Component("linear", "diptych.connectors.per_token:LinearConnector", "one linear map per token"),
         Component("mlp", "diptych.connectors.per_token:MlpConnector", "Linear, GELU, Linear per token"),
+        Component(
+            "mlp-norm",
+            "diptych.connectors.normed:MlpNormConnector",
+            "Linear, GELU, Linear, RMSNorm: features -> a network's condition",
+        ),
     ]
 
 

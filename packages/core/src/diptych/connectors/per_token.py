@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def _ports(tokens: str) -> Ports:
+def token_ports(tokens: str) -> Ports:
+    """Return the ports of a connector that gives as many tokens as it takes; `tokens` names that axis."""
     return Ports(
         inputs={"features": Port(f"b {tokens} in_width", "features of an encoder")},
         outputs={"tokens": Port(f"b {tokens} out_width", "the same tokens in the backbone's width")},
@@ -31,7 +32,7 @@ class LinearConnector(PartSpec):
 
     def ports(self) -> Ports:
         """Take features, give as many tokens."""
-        return _ports("n")
+        return token_ports("n")
 
     def build(self) -> nn.Module:
         """Make the map: features [b n in_width] -> tokens [b n out_width]."""
@@ -54,7 +55,7 @@ class MlpConnector(PartSpec):
 
     def ports(self) -> Ports:
         """Take features, give as many tokens."""
-        return _ports("tokens")
+        return token_ports("tokens")
 
     def build(self) -> nn.Module:
         """Make the map: features [b n in_width] -> tokens [b n out_width]."""
