@@ -18,6 +18,8 @@ VIT = {"hidden_width": 16, "depth": 2, "heads": 2, "image_size": 16, "patch_size
 NETWORK = {"hidden_width": 16, "layers": 1, "heads": 2, "condition_width": 5, **GRID}
 SPECIAL = {"special": ["<|a|>", "<|b|>"]}
 TINY_KL = {"widths": [4, 8], "norm_groups": 2}
+SANA = {"heads": 2, "head_width": 4, "cross_heads": 2, "layers": 1, "qk_norm": True}
+WIDER = {"caption_width": 8, "connector": {"type": "mlp-norm", "in_width": 5, "out_width": 8}}
 UNET = {"widths": [8], "blocks": 1, "attention_layers": [1], "head_width": 4, "norm_groups": 4, "size_width": 4}
 # kind/type -> fields of a tiny spec, or several of them
 EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
@@ -39,6 +41,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
     "connector/linear": {"in_width": 6, "out_width": 8},
     "connector/mlp": [{"in_width": 6, "out_width": 8, "tokens": 4, "positions": on} for on in (False, True)],
+    "connector/mlp-norm": {"in_width": 6, "out_width": 8},
     "condition/latent-queries": {"count": 3, "width": 8},
     "condition/prompt-states": {"width": 8},
     "condition/concat": {
@@ -57,6 +60,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "head/linear": {"width": 8, "vocabulary": 11},
     "network/lumina-next": {**NETWORK, "ffn_multiple_of": 8},
     "network/dit": [{**NETWORK, "positions": positions} for positions in ("sin-cos", "learned")],
+    "network/sana": [{**SANA, "condition_width": 5, **GRID, **more} for more in ({"caption_width": 5}, WIDER)],
     "network/sdxl-unet": {**UNET, "condition_width": 5, **GRID},
     "noise_schedule/linear": [{}, {"shift": 3.0}],
     "noise_schedule/cosine": {},

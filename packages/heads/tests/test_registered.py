@@ -27,7 +27,7 @@ def test_names():
     found = {kind: REGISTRY.names(kind) for kind in ("head", "network", "sampler", "decoder")}
     assert found == {
         "head": ["flow-matching", "linear", "next-token", "regression"],
-        "network": ["dit", "lumina-next", "sdxl-unet"],
+        "network": ["dit", "lumina-next", "sana", "sdxl-unet"],
         "sampler": ["ab2", "euler", "heun"],
         "decoder": ["conv-pixels", "diffusion", "patch-mlp"],
     }

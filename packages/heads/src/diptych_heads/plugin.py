@@ -16,6 +16,11 @@ def diptych_register_network() -> list[Component]:
             "the denoiser of BLIP3-o: Lumina-Next blocks with 2-D RoPE",
         ),
         Component(
+            "sana",
+            "diptych_heads.networks.sana_spec:Sana",
+            "SANA's linear-attention transformer, with a connector before it (BLIP3o-NEXT)",
+        ),
+        Component(
             "sdxl-unet",
             "diptych_heads.networks.sdxl_unet_spec:SdxlUnet",
             "SDXL's U-Net reading feature tokens (Emu2, BLIP3-o)",

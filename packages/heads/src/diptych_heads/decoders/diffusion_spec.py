@@ -81,6 +81,16 @@ class Diffusion(PartSpec):
                 "autoencoder": {"type": "autoencoder-kl", "preset": "sdxl"},
                 "prediction": "noise",
             },
+            "siglip2-sana": {
+                "network": {
+                    "type": "sana",
+                    "preset": "1.6b-512",
+                    "connector": {"type": "mlp-norm", "preset": "sana"},
+                },
+                "autoencoder": {"type": "dc-ae", "preset": "sana-512"},
+                "null": "black-picture",
+                "sampler": {"type": "euler", "steps": 30},
+            },
         }
 
     @classmethod
