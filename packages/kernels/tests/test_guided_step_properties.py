@@ -97,12 +97,15 @@ def test_a_prediction_without_deviation_is_not_rescaled(implementation: str) -> 
 
 
 @every_implementation
-def test_rescaling_keeps_the_deviation_where_the_mean_is_large(implementation: str) -> None:
+@pytest.mark.parametrize("most_parts", [1, 2, 128])
+def test_rescaling_finds_the_deviation_around_a_large_mean(
+    implementation: str, most_parts: int
+) -> None:
     """A sum of squares would lose it: 4096^2 in float32 is exact to 1."""
     random = torch.Generator().manual_seed(0)
-    conditional = 4096 + torch.randn(2, 5000, generator=random).to(DEVICE)
-    null = 4096 + torch.randn(2, 5000, generator=random).to(DEVICE)
-    case = Case(0 * null, conditional, null, None, 1.0, 3.0, 1.0, rescale=1.0, most_parts=2)
+    ramp = 4096 + torch.linspace(0, 10, 5000)
+    conditional, null = ((ramp + torch.randn(2, 5000, generator=random)).to(DEVICE) for _ in "cn")
+    case = Case(0 * null, conditional, null, None, 1.0, 3.0, 1.0, 1.0, most_parts)
     _, velocity = case.run(implementation)
     expected = conditional.double().std(1) / _guided(case).std(1)
     found = velocity.double().std(1) / _guided(case).std(1)

@@ -9,8 +9,10 @@ from diptych_kernels.functional import (
     flow_matching_loss,
     gated_residual_norm,
     guided_step,
+    merge_features,
     nearest_code,
     qk_norm_rope,
+    swiglu,
 )
 from diptych_kernels.modules import GatedResidualNorm
 
@@ -27,8 +29,10 @@ __all__ = [
     "flow_matching_loss",
     "gated_residual_norm",
     "guided_step",
+    "merge_features",
     "nearest_code",
     "operations",
     "qk_norm_rope",
+    "swiglu",
     "use",
 ]

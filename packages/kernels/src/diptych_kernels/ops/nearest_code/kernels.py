@@ -90,8 +90,8 @@ def finish_kernel(
     row = row.to(tl.int64)
     share = tl.arange(0, BLOCK_SHARES)
     at = share.to(tl.int64)[None, :] * rows + row[:, None]
-    live = there[:, None] & (share < shares)[None, :]
-    score = tl.load(SCORES + at, mask=live, other=float("inf"))
+    has = there[:, None] & (share < shares)[None, :]
+    score = tl.load(SCORES + at, mask=has, other=float("inf"))
     least = tl.min(score, axis=1)
     first = tl.min(tl.where(score == least[:, None], share[None, :], BLOCK_SHARES), axis=1)
     chosen = tl.load(INDICES + first.to(tl.int64) * rows + row, mask=there, other=0).to(tl.int64)

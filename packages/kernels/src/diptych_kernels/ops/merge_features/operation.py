@@ -1,0 +1,118 @@
+"""The public function ``merge_features`` and its implementations in order of preference."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diptych_kernels.choice import requested
+from diptych_kernels.compiled import compiled
+from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.ops.merge_features.arguments import MOST_SPANS, NAME, check, check_values
+from diptych_kernels.ops.merge_features.reference import merge_features_reference
+from diptych_kernels.situation import (
+    Situation,
+    compiler_cannot_run,
+    interpreting,
+    triton_cannot_run,
+)
+
+
+def merge_features(
+    embeds: Tensor,
+    features: Tensor,
+    spans: Tensor | Sequence[tuple[int, int, int]],
+    *,
+    implementation: str | None = None,
+) -> Tensor:
+    """Puts the features of pictures in the place of their placeholders, without a host sync.
+
+    The exact definition is the docstring of
+    :func:`diptych_kernels.ops.merge_features.reference.merge_features_reference`.
+
+    Args:
+        embeds: Token embeddings, ``b s d``.
+        features: Of all pictures one after the other, ``t d`` or ``j n d``.
+        spans: Row, start and length for each picture, ``j 3``: a list, or a tensor of int64 or
+            int32. On the CPU (and not under ``torch.compile``) they are checked: within the
+            sequence, apart from each other, one place for each token. On the device that would
+            be the very wait that this avoids: there, the later of two spans counts, and what lies
+            outside is left out.
+        implementation: ``reference``, ``compile`` or ``triton``; None leaves it to
+            :func:`diptych_kernels.use`, the environment, and then what fits.
+
+    Returns:
+        ``b s d``, in the dtype of embeds; differentiable in embeds and features.
+
+    Raises:
+        TypeError: If an argument is no tensor or of a dtype that is not supported.
+        ValueError: If a shape, a device or a span does not fit.
+        ImplementationUnavailableError: If the implementation asked for cannot run here.
+    """
+    if not isinstance(spans, Tensor):
+        spans = _as_tensor(spans)
+    check(embeds, features, spans)
+    features = features.reshape(features.shape[:-1].numel(), features.shape[-1])
+    compiling = torch.compiler.is_compiling()
+    if not compiling and spans.device.type == "cpu":
+        check_values(spans, embeds.shape[0], embeds.shape[1], features.shape[0])
+    situation = Situation(
+        device=embeds.device,
+        dtypes=frozenset([embeds.dtype, features.dtype]),
+        width=None if compiling else spans.shape[0],
+        compiling=compiling,
+    )
+    run = OPERATION.resolve(requested(implementation), situation)
+    return run(embeds, features, spans.to(embeds.device, non_blocking=True))  # type: ignore[no-any-return]
+
+
+def _as_tensor(spans: Sequence[tuple[int, int, int]]) -> Tensor:
+    try:
+        found = torch.tensor([[int(number) for number in span] for span in spans])
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{NAME}: spans must be a tensor or a list of (row, start, length), got {spans!r}"
+        ) from error
+    return found.long() if len(found) else torch.empty((0, 3), dtype=torch.int64)
+
+
+def _load_triton() -> Callable[..., Any]:
+    from diptych_kernels.ops.merge_features.triton import merge_features_triton
+
+    return merge_features_triton
+
+
+def _triton_cannot_run(situation: Situation) -> str | None:
+    if (reason := triton_cannot_run(situation)) is not None:
+        return reason
+    if situation.width is not None and situation.width > MOST_SPANS:
+        return f"{situation.width} spans are more than the kernels' {MOST_SPANS}"
+    return None
+
+
+def _triton_not_by_itself(situation: Situation) -> str | None:
+    # Also inside torch.compile: Inductor would build the map of places in several passes.
+    return "it would run in Triton's interpreter, which is for tests" if interpreting() else None
+
+
+OPERATION = register(
+    Operation(
+        NAME,
+        (
+            Implementation("triton", _load_triton, _triton_cannot_run, _triton_not_by_itself),
+            Implementation(
+                "compile",
+                lambda: compiled(merge_features_reference),
+                compiler_cannot_run,
+                lambda situation: "its first call compiles for seconds; ask for it by name",
+            ),
+            Implementation(
+                "reference",
+                lambda: merge_features_reference,
+                lambda situation: None,
+                lambda situation: None,
+            ),
+        ),
+    )
+)
