@@ -8,7 +8,7 @@ from diptych_heads.guidance.specs import ClassifierFree, Projected
 from diptych_heads.heads.specs import FlowMatching
 from diptych_heads.noise_schedules.specs import Cosine, Linear
 from diptych_heads.predictions import training_target
-from diptych_heads.samplers.specs import AdamsBashforth2, Euler, Heun
+from diptych_heads.samplers.specs import AdamsBashforth2, Ddim, Euler, Heun
 
 
 FLOWS = {name: NETWORKS[name] for name in ("lumina-next", "dit")}
@@ -44,7 +44,7 @@ class Oracle(nn.Module):
         return training_target(self.kind, self.clean, noise, mixing)
 
 
-@pytest.mark.parametrize("prediction", ["velocity", "clean", "noise"])
+@pytest.mark.parametrize("prediction", ["velocity", "clean", "noise", "v"])
 @pytest.mark.parametrize("schedule", [Linear(), Linear(shift=2.0), Cosine()])
 def test_an_oracle_has_no_loss_and_samples_the_target(prediction, schedule, generator):
     spec = FlowMatching(
@@ -97,7 +97,7 @@ def test_float64_sees_the_same_draws():
 
 
 @pytest.mark.parametrize("name", FLOWS)
-@pytest.mark.parametrize("sampler", [Euler(steps=4), Heun(steps=3), AdamsBashforth2(steps=4)])
+@pytest.mark.parametrize("sampler", [Heun(steps=3), AdamsBashforth2(4), Ddim(4, eta=1.0)])
 @pytest.mark.parametrize(
     "guidance", [None, ClassifierFree(scale=2.0, rescale=0.3), Projected(scale=2.0, limit=1.0)]
 )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diptych_heads.mixing import Mixing
-from diptych_heads.noise_schedules.specs import Cosine, Linear
+from diptych_heads.noise_schedules.specs import Cosine, DdpmLinear, Linear, ScaledLinear
 from diptych_heads.predictions import (
     to_clean,
     to_noise,
@@ -16,8 +16,11 @@ from diptych_heads.predictions import (
 )
 
 
-KINDS = ("velocity", "clean", "noise")
-schedules = st.one_of(st.builds(Linear, shift=st.floats(0.3, 5.0)), st.builds(Cosine))
+KINDS = ("velocity", "clean", "noise", "v")
+schedules = st.one_of(
+    st.builds(Linear, shift=st.floats(0.3, 5.0)),
+    *(st.builds(each) for each in (Cosine, DdpmLinear, ScaledLinear)),
+)
 
 
 def moment(schedule, t):
@@ -56,3 +59,10 @@ def test_ends_stay_finite(kind, t):
     _, noise, mixing = moment(Linear(), t)
     for convert in (to_clean, to_noise, to_velocity):
         assert torch.isfinite(convert(kind, noise, noise + 1, mixing)).all()
+
+
+def test_v_is_the_velocity_by_angle_on_a_quarter_circle():
+    clean, noise, mixing = moment(Cosine(), 0.3)
+    by_time = training_target("velocity", clean, noise, mixing)
+    v = training_target("v", clean, noise, mixing)
+    torch.testing.assert_close(v * (torch.pi / 2), by_time)

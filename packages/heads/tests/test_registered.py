@@ -28,7 +28,7 @@ def test_names():
     assert found == {
         "head": ["flow-matching", "linear", "next-token", "regression"],
         "network": ["dit", "lumina-next", "sana", "sdxl-unet"],
-        "sampler": ["ab2", "euler", "heun"],
+        "sampler": ["ab2", "ddim", "dpm++2m", "euler", "heun", "midpoint"],
         "decoder": ["conv-pixels", "diffusion", "patch-mlp"],
     }
 

@@ -66,7 +66,14 @@ def diptych_register_noise_schedule() -> list[Component]:
             "linear", "diptych_heads.noise_schedules.specs:Linear", "straight line, optional shift"
         ),
         Component("cosine", "diptych_heads.noise_schedules.specs:Cosine", "quarter circle"),
-    ]
+        Component(
+            "ddpm-linear", "diptych_heads.noise_schedules.specs:DdpmLinear", "DDPM's table of betas"
+        ),
+        Component(
+            "scaled-linear",
+            "diptych_heads.noise_schedules.specs:ScaledLinear",
+            "Stable Diffusion's table of betas",
+        ),    ]
 
 
 @hookimpl
@@ -75,6 +82,19 @@ def diptych_register_timesteps() -> list[Component]:
     return [
         Component("uniform", "diptych_heads.timesteps.specs:Uniform", "evenly in (0, 1]"),
         Component("logit-normal", "diptych_heads.timesteps.specs:LogitNormal", "mostly the middle"),
+        Component(
+            "mode", "diptych_heads.timesteps.specs:Mode", "around the middle, the ends not starved"
+        ),
+        Component(
+            "reference-integer",
+            "diptych_heads.timesteps.specs:ReferenceInteger",
+            "whole thousandths, as BLIP3-o draws them",
+        ),
+        Component(
+            "token-shift",
+            "diptych_heads.timesteps.specs:TokenShift",
+            "another drawing, shifted by the number of tokens",
+        ),
     ]
 
 
@@ -88,6 +108,19 @@ def diptych_register_sampler() -> list[Component]:
             "ab2",
             "diptych_heads.samplers.specs:AdamsBashforth2",
             "order 2 from the last two velocities, one evaluation a step",
+        ),
+        Component(
+            "midpoint", "diptych_heads.samplers.specs:Midpoint", "order 2, two evaluations a step"
+        ),
+        Component(
+            "dpm++2m",
+            "diptych_heads.samplers.specs:DpmSolver2M",
+            "order 2 from the last two targets, one evaluation a step",
+        ),
+        Component(
+            "ddim",
+            "diptych_heads.samplers.specs:Ddim",
+            "order 1, from deterministic to ancestral",
         ),
     ]
 

@@ -1,9 +1,10 @@
-"""What a network predicts (velocity, clean target or noise), and how one follows from another.
+"""What a network predicts, and how one prediction follows from another.
 
-With x = alpha * clean + sigma * noise and velocity = dx/dt = alpha' * clean + sigma' * noise, any
-one of the three and x give the other two. A division by alpha (from noise, at t = 1) or sigma (from
-clean, at t = 0) has a floor: there the answer is not determined, and an unbounded one would only
-magnify the network's error.
+With x = alpha * clean + sigma * noise, a network may predict `clean`, `noise`, the `velocity` dx/dt
+= alpha' * clean + sigma' * noise of flow matching, or the `v` = alpha * noise - sigma * clean of
+Salimans & Ho (arXiv 2202.00512), the velocity by angle. Any one of them and x give the others. A
+division by alpha (from noise, at t = 1) or sigma (from clean, at t = 0) has a floor: there the
+answer is not determined, and an unbounded one would only magnify the network's error.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from torch import Tensor
 from diptych_heads.mixing import Mixing
 
 
-Prediction = Literal["velocity", "clean", "noise"]
+Prediction = Literal["velocity", "clean", "noise", "v"]
 
-ALPHA_FLOOR = 1e-2
+# below the least alpha of DDPM's own schedule, 0.0063
+ALPHA_FLOOR = 4e-3
 SIGMA_FLOOR = 1e-4
 
 
@@ -30,6 +32,8 @@ def training_target(kind: Prediction, clean: Tensor, noise: Tensor, mixing: Mixi
             return clean
         case "noise":
             return noise
+        case "v":
+            return mixing.alpha * noise - mixing.sigma * clean
         case _:
             assert_never(kind)
 
@@ -43,6 +47,8 @@ def to_clean(kind: Prediction, prediction: Tensor, x: Tensor, mixing: Mixing) ->
             return prediction
         case "noise":
             return (x - mixing.sigma * prediction) / mixing.alpha.clamp(min=ALPHA_FLOOR)
+        case "v":
+            return (mixing.alpha * x - mixing.sigma * prediction) / _power(mixing)
         case _:
             assert_never(kind)
 
@@ -56,6 +62,8 @@ def to_noise(kind: Prediction, prediction: Tensor, x: Tensor, mixing: Mixing) ->
             return (x - mixing.alpha * prediction) / mixing.sigma.clamp(min=SIGMA_FLOOR)
         case "noise":
             return prediction
+        case "v":
+            return (mixing.sigma * x + mixing.alpha * prediction) / _power(mixing)
         case _:
             assert_never(kind)
 
@@ -85,8 +93,15 @@ def velocity_error_weight(kind: Prediction, mixing: Mixing, *, floor: float = 0.
             return (_determinant(mixing) / mixing.sigma.clamp(min=floor)) ** 2
         case "noise":
             return (_determinant(mixing) / mixing.alpha.clamp(min=floor)) ** 2
+        case "v":
+            return (_determinant(mixing) / _power(mixing)) ** 2
         case _:
             assert_never(kind)
+
+
+def _power(mixing: Mixing) -> Tensor:
+    """Of x where target and noise have variance 1; at least 1/2 where alpha + sigma >= 1."""
+    return mixing.alpha.square() + mixing.sigma.square()
 
 
 def _determinant(mixing: Mixing) -> Tensor:

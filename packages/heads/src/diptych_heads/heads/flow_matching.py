@@ -18,6 +18,7 @@ from diptych_heads.predictions import (
     velocity_error_weight,
 )
 from diptych_heads.samplers.euler import EulerSampler
+from diptych_heads.samplers.flow import Flow
 
 
 class Timesteps(Protocol):
@@ -64,6 +65,7 @@ class FlowMatchingHead(nn.Module):
         loss_on: Literal["prediction", "velocity"],
         drop_condition: float,
         target_shape: tuple[int, int, int],
+        narrow_state: bool = False,
     ) -> None:
         """Put the pieces together; `target_shape` is (channels, height, width)."""
         super().__init__()
@@ -74,6 +76,7 @@ class FlowMatchingHead(nn.Module):
         self.loss_on = loss_on
         self.drop_condition = drop_condition
         self.target_shape = target_shape
+        self.narrow_state = narrow_state
 
     def loss(
         self, target: Tensor, condition: Tensor, mask: Tensor | None, generator: Generator
@@ -134,10 +137,13 @@ class FlowMatchingHead(nn.Module):
             guidance: none by default.
 
         Returns:
-            Tokens `b n c` in float32, or float64 where the condition is.
+            Tokens `b n c` in float32, or float64 where the condition is; under `narrow_state` in
+            the network's type.
         """
         channels, height, width = self.target_shape
         state = at_least_float32(condition).new_empty(0)
+        if self.narrow_state:
+            state = state.to(self._dtype(condition))
         noise = draw_noise((height * width, channels), generators, like=state)
         context = self.network.prepare(condition.to(self._dtype(condition)), mask)
         guided: Any = None
@@ -160,7 +166,11 @@ class FlowMatchingHead(nn.Module):
             conditional, null = found.chunk(2)
             return guidance.combine(conditional, null, t)
 
-        return (sampler or EulerSampler()).sample(velocity, noise)
+        def fresh() -> Tensor:
+            return draw_noise((height * width, channels), generators, like=state)
+
+        flow = Flow(velocity, self.noise_schedule, fresh)
+        return (sampler or EulerSampler()).sample(flow, noise)
 
     def _with_null(self, context: Any, condition: Tensor, mask: Tensor | None) -> Any:
         """Prepare for twice the batch: the samples as they are, then under the null condition."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from attrs import frozen, validators
 
 from diptych.ports import Port, Ports
-from diptych.spec.part import PartSpec, Slot, inferred, setting
+from diptych.spec.part import PartSpec, Slot, deviation, inferred, setting
 from diptych_heads.noise_schedules.specs import Linear
 from diptych_heads.sizes import known
 from diptych_heads.timesteps.specs import Uniform
@@ -32,7 +32,7 @@ class FlowMatching(PartSpec):
     timesteps: Annotated[PartSpec, Slot("timesteps")] = setting(
         "how training draws t", default=Uniform()
     )
-    prediction: Literal["velocity", "clean", "noise"] = setting(
+    prediction: Literal["velocity", "clean", "noise", "v"] = setting(
         "what the network predicts", default="velocity"
     )
     loss_on: Literal["prediction", "velocity"] = setting(
@@ -43,6 +43,10 @@ class FlowMatching(PartSpec):
         "share of training samples whose condition is zeroed, so that guidance has a null",
         default=0.1,
         check=[validators.ge(0), validators.le(1)],
+    )
+    narrow_state: bool | None = deviation(
+        "keep the sampler's state in the network's type, as BLIP3-o does: in half precision it is "
+        "rounded at every step"
     )
     channels: int | None = inferred("channels of the target")
     height: int | None = inferred("rows of the target's grid")
@@ -66,6 +70,7 @@ class FlowMatching(PartSpec):
             prediction=self.prediction,
             loss_on=self.loss_on,
             drop_condition=self.drop_condition,
+            narrow_state=bool(self.narrow_state),
             target_shape=(known(self, "channels"), known(self, "height"), known(self, "width")),
         )
 

@@ -1,4 +1,4 @@
-"""The specs of the noise schedules: `linear` and `cosine`."""
+"""The specs of the noise schedules."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from diptych.spec.part import PartSpec, setting
 
 
 if TYPE_CHECKING:
+    from diptych_heads.noise_schedules.betas import BetaSchedule
     from diptych_heads.noise_schedules.cosine import CosineSchedule
     from diptych_heads.noise_schedules.linear import LinearSchedule
 
@@ -43,3 +44,58 @@ class Cosine(PartSpec):
         from diptych_heads.noise_schedules.cosine import CosineSchedule
 
         return CosineSchedule()
+
+
+def _beta(which: str, default: float) -> float:
+    doc = f"{which} of the variances that the steps add"
+    return setting(doc, default=default, check=[validators.gt(0), validators.lt(1)])
+
+
+def _steps() -> int:
+    return setting("steps of the table", default=1000, check=validators.ge(3))
+
+
+def _zero_terminal() -> bool:
+    return setting(
+        "stretch the table so that t = 1 is pure noise; false for the published one", default=True
+    )
+
+
+@frozen
+class DdpmLinear(PartSpec):
+    """DDPM's table, whose betas rise evenly."""
+
+    kind: ClassVar[str] = "noise_schedule"
+    beta_start: float = _beta("first", 1e-4)
+    beta_end: float = _beta("last", 0.02)
+    steps: int = _steps()
+    zero_terminal: bool = _zero_terminal()
+
+    def build(self) -> BetaSchedule:
+        """Make the functions of t."""
+        from diptych_heads.noise_schedules.betas import BetaSchedule
+
+        zero = self.zero_terminal
+        return BetaSchedule.between(
+            "linear", self.beta_start, self.beta_end, self.steps, zero_terminal=zero
+        )
+
+
+@frozen
+class ScaledLinear(PartSpec):
+    """Stable Diffusion's table, the roots of whose betas rise evenly."""
+
+    kind: ClassVar[str] = "noise_schedule"
+    beta_start: float = _beta("first", 8.5e-4)
+    beta_end: float = _beta("last", 0.012)
+    steps: int = _steps()
+    zero_terminal: bool = _zero_terminal()
+
+    def build(self) -> BetaSchedule:
+        """Make the functions of t."""
+        from diptych_heads.noise_schedules.betas import BetaSchedule
+
+        zero = self.zero_terminal
+        return BetaSchedule.between(
+            "square", self.beta_start, self.beta_end, self.steps, zero_terminal=zero
+        )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
+from diptych_heads.samplers.flow import Flow
 from diptych_heads.samplers.stepping import Step, SteppingSampler
-from diptych_heads.samplers.times import Velocity
 
 
 @frozen
@@ -21,13 +21,13 @@ class AdamsBashforth2Sampler(SteppingSampler):
     steps: int = 15
     shift: float = 1.0
 
-    def stepper(self, velocity: Velocity) -> Step:
+    def stepper(self, flow: Flow) -> Step:
         """Return the step, which remembers the last velocity and step length."""
         last: tuple[Tensor, float] | None = None
 
         def step(x: Tensor, now: float, then: float) -> Tensor:
             nonlocal last
-            here = slope = velocity(x, now)
+            here = slope = flow(x, now)
             if last is not None:
                 before, length = last
                 slope = here + (then - now) / length / 2 * (here - before)

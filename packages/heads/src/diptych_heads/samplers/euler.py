@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
+from diptych_heads.samplers.flow import Flow
 from diptych_heads.samplers.stepping import Step, SteppingSampler
-from diptych_heads.samplers.times import Velocity
 
 
 @frozen
@@ -16,10 +16,10 @@ class EulerSampler(SteppingSampler):
     steps: int = 30
     shift: float = 1.0
 
-    def stepper(self, velocity: Velocity) -> Step:
+    def stepper(self, flow: Flow) -> Step:
         """Return x -> x + h v(x, now)."""
 
         def step(x: Tensor, now: float, then: float) -> Tensor:
-            return x + (then - now) * velocity(x, now)
+            return x + (then - now) * flow(x, now)
 
         return step

@@ -5,8 +5,8 @@ from __future__ import annotations
 from attrs import frozen
 from torch import Tensor
 
+from diptych_heads.samplers.flow import Flow
 from diptych_heads.samplers.stepping import Step, SteppingSampler
-from diptych_heads.samplers.times import Velocity
 
 
 @frozen
@@ -20,14 +20,14 @@ class HeunSampler(SteppingSampler):
     steps: int = 15
     shift: float = 1.0
 
-    def stepper(self, velocity: Velocity) -> Step:
+    def stepper(self, flow: Flow) -> Step:
         """Return x -> x + h/2 (v(x, now) + v(x + h v(x, now), then))."""
 
         def step(x: Tensor, now: float, then: float) -> Tensor:
-            here = velocity(x, now)
+            here = flow(x, now)
             reached = x + (then - now) * here
             if then == 0:
                 return reached
-            return x + (then - now) / 2 * (here + velocity(reached, then))
+            return x + (then - now) / 2 * (here + flow(reached, then))
 
         return step

@@ -1,4 +1,4 @@
-"""The specs of the samplers: `euler`, `heun` and `ab2`."""
+"""The specs of the samplers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from diptych.spec.part import PartSpec, setting
 
 if TYPE_CHECKING:
     from diptych_heads.samplers.adams_bashforth import AdamsBashforth2Sampler
+    from diptych_heads.samplers.ddim import DdimSampler
+    from diptych_heads.samplers.dpm_solver import DpmSolver2MSampler
     from diptych_heads.samplers.euler import EulerSampler
     from diptych_heads.samplers.heun import HeunSampler
+    from diptych_heads.samplers.midpoint import MidpointSampler
 
 
 def _steps(default: int) -> int:
@@ -67,3 +70,53 @@ class AdamsBashforth2(PartSpec):
         from diptych_heads.samplers.adams_bashforth import AdamsBashforth2Sampler
 
         return AdamsBashforth2Sampler(self.steps, self.shift)
+
+
+@frozen
+class Midpoint(PartSpec):
+    """Second order, two network evaluations a step."""
+
+    kind: ClassVar[str] = "sampler"
+    steps: int = _steps(15)
+    shift: float = _shift()
+
+    def build(self) -> MidpointSampler:
+        """Make the sampler."""
+        from diptych_heads.samplers.midpoint import MidpointSampler
+
+        return MidpointSampler(self.steps, self.shift)
+
+
+@frozen
+class DpmSolver2M(PartSpec):
+    """Second order along the noise schedule, from the last two estimates of the target."""
+
+    kind: ClassVar[str] = "sampler"
+    steps: int = _steps(15)
+    shift: float = _shift()
+
+    def build(self) -> DpmSolver2MSampler:
+        """Make the sampler."""
+        from diptych_heads.samplers.dpm_solver import DpmSolver2MSampler
+
+        return DpmSolver2MSampler(self.steps, self.shift)
+
+
+@frozen
+class Ddim(PartSpec):
+    """First order along the noise schedule; with eta above 0 it draws new noise on the way."""
+
+    kind: ClassVar[str] = "sampler"
+    steps: int = _steps(50)
+    shift: float = _shift()
+    eta: float = setting(
+        "share of new noise: 0 for none, 1 for DDPM's ancestral sampling",
+        default=0.0,
+        check=[validators.ge(0), validators.le(1)],
+    )
+
+    def build(self) -> DdimSampler:
+        """Make the sampler."""
+        from diptych_heads.samplers.ddim import DdimSampler
+
+        return DdimSampler(self.steps, self.shift, self.eta)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from torch import Tensor
 
+from diptych_heads.samplers.flow import Flow
 from diptych_heads.samplers.times import Callback, Velocity, sampling_times
 
 
@@ -22,21 +23,23 @@ class SteppingSampler(ABC):
     shift: float
 
     @abstractmethod
-    def stepper(self, velocity: Velocity) -> Step:
-        """Return how to make a step along a velocity; what steps remember lasts for one call."""
+    def stepper(self, flow: Flow) -> Step:
+        """Return how to make a step along a flow; what steps remember lasts for one call."""
 
     def sample(self, velocity: Velocity, noise: Tensor, callback: Callback | None = None) -> Tensor:
         """Integrate from `noise` at t = 1 to t = 0.
 
         Args:
-            velocity: dx/dt at (x, t); is asked at falling times in (0, 1].
+            velocity: dx/dt at (x, t), asked at falling times in (0, 1]. What follows a noise
+                schedule or draws noise finds both in a `Flow`; a plain function is taken for a
+                velocity along the straight line from noise to target.
             noise: `b ...`; its dtype is the state's.
             callback: called after each step.
 
         Returns:
             `b ...`, as the noise.
         """
-        x, step = noise, self.stepper(velocity)
+        x, step = noise, self.stepper(Flow.of(velocity))
         times = sampling_times(self.steps, self.shift)
         for number, (now, then) in enumerate(pairwise(times), 1):
             x = step(x, now, then)
