@@ -114,6 +114,7 @@ SPEC_ONLY: dict[str, dict[str, Any]] = {
     "metric/emoji-painting": {},
     "metric/emoji-reconstruction": {},
     "metric/easy-vqa": {},
+    "importer/blip3o": {},
 }
 ENTRIES = {f"{entry.kind}/{entry.component.name}": entry for entry in registry().entries() if entry.kind != "spec"}
 

@@ -115,5 +115,10 @@ def diptych_register_metric() -> list[Component]:  # type: ignore[empty-body]
 
 
 @hookspec
+def diptych_register_importer() -> list[Component]:  # type: ignore[empty-body]
+    """Return importers (foreign checkpoints <-> ours)."""
+
+
+@hookspec
 def diptych_register_spec() -> list[Component]:  # type: ignore[empty-body]
     """Return named model specs and recipes, shipped as data files."""

@@ -68,15 +68,23 @@ class UnifiedModel:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
+    def eye(self, name: str) -> tuple[Any, Any]:
+        """Return spec and module of the vision part `name`, or of the backbone where it reads pictures itself."""
+        if name == "backbone" and name not in self.spec.vision:
+            return self.spec.backbone, self.parts.backbone
+        return self.spec.vision[name], self.parts.vision[name]
+
     def pixels(self, name: str, pictures: Sequence[Picture]) -> Tensor:
         """Preprocess pictures for the vision part `name`: -> [b 3 h w]."""
-        how = self.spec.vision[name].preprocess()  # type: ignore[attr-defined]
+        how = self.eye(name)[0].preprocess()
         return to_pixels(pictures, how).to(device=self.device, dtype=self.dtype)
 
     def encode(self, name: str, pixels: Tensor) -> Tensor:
         """Encode pixels [b 3 h w] with the vision part `name`: -> features, latents or ids [b n …]."""
-        part: Any = self.parts.vision[name]
-        return part(pixels) if self.spec.vision[name].kind == "encoder" else part.encode(pixels)
+        spec, part = self.eye(name)
+        if spec.kind == "backbone":
+            return part.read(pixels)
+        return part(pixels) if spec.kind == "encoder" else part.encode(pixels)
 
     def reading_tokens(self, features: Tensor) -> Tensor:
         """Bring an encoder's features [b n c] into the backbone's width: -> [b m d]."""
@@ -90,6 +98,8 @@ class UnifiedModel:
         features [k m d] are `reading_tokens` of the pictures in the order of their spans; queries [q d].
         """
         embeds = sequences.merge(self.parts.backbone.embed(sequences.ids), features, queries)
+        if features is not None and self.spec.understand and self.spec.understand.encoder == "backbone":
+            return self.parts.backbone(embeds, sequences.mask, cache, images=sequences.images)
         return self.parts.backbone(embeds, sequences.mask, cache)
 
     def sequences(self, encoded: Sequence[Encoded]) -> Sequences:
@@ -114,10 +124,10 @@ class UnifiedModel:
         states = self.states(sequences, queries=part.query_embeds())
         return part(Readout(states, sequences.mask, sequences.queries, made or {}))
 
-    def painting(self, prompts: Sequence[str], step: str) -> Sequences:
+    def painting(self, prompts: Sequence[str], step: str, *, learning: bool = False) -> Sequences:
         """Encode prompts for a generate step, placeholders for its queries included."""
         queries = getattr(self.spec.step(step).condition, "queries", 0)
-        return self.sequences([self.prompts.painting(prompt, queries) for prompt in prompts])
+        return self.sequences([self.prompts.painting(prompt, queries, learning=learning) for prompt in prompts])
 
     def targets(self, step: str, pixels: Tensor) -> Tensor:
         """Compute what the head of a step should make, in its own units: pixels [b 3 h w] -> [b n c]."""

@@ -99,3 +99,9 @@ def diptych_register_objective() -> list[Component]:
 def diptych_register_dataset() -> list[Component]:
     """Return core's datasets."""
     return [Component("squares", "diptych.data.squares:Squares", "pictures of one coloured square, made on the fly")]
+
+
+@hookimpl
+def diptych_register_importer() -> list[Component]:
+    """Return the importers of the families that core knows."""
+    return [Component("blip3o", "diptych.families.blip3o.importer:Blip3o", "BLIP3-o 4B and 8B, as released")]

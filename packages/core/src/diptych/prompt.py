@@ -84,15 +84,19 @@ class PromptBuilder:
             self._add(ids, learned, self._template("assistant")[0])
         return Encoded(tuple(ids), tuple(learned), tuple(spans))
 
-    def painting(self, prompt: str, queries: int) -> Encoded:
-        """Encode a request for a picture: the user's turn, the assistant's opened, the paint token, the queries."""
+    def painting(self, prompt: str, queries: int, *, learning: bool = False) -> Encoded:
+        """Encode a request for a picture: the user's turn, the assistant's opened, the paint token, the queries.
+
+        `learning` makes no difference, unless the form has the switch `closed_turn` of reference numerics.
+        """
         if not prompt.strip():
             raise RequestError("the prompt is empty; say what to paint, for example 'a red heart'")
         ids: list[int] = []
         learned: list[bool] = []
         for turn in self._with_system([Turn("user", (self.paint_request(prompt),))]):
             self._turn(turn, 0, ids, learned, [])
-        self._add(ids, learned, self._template("assistant")[0])
+        opening, closing = self._template("assistant")
+        self._add(ids, learned, [*opening, *closing] if learning and self.form.closed_turn else opening)
         self._add(ids, learned, [self.tokenizer.id_of(self.form.paint_open)])
         self._add(ids, learned, [self.tokenizer.id_of(self.form.query_pad)] * queries)
         return Encoded(tuple(ids), tuple(learned), queries=queries)

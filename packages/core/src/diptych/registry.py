@@ -33,6 +33,7 @@ KINDS: dict[str, str] = {
     "objective": "a training loss over the whole model",
     "dataset": "a stream of samples",
     "metric": "scores a model on a dataset",
+    "importer": "foreign checkpoints <-> ours",
     "spec": "a named file: a model spec, recipe, suite or trained model, shipped as data",
 }
 

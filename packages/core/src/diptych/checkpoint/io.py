@@ -20,6 +20,7 @@ from diptych.plugins import plugins
 from diptych.prompt import PromptBuilder
 from diptych.spec.files import find_file, read_spec, spec_hash, to_json
 from diptych.spec.model import ModelSpec
+from diptych.spec.numerics import unfollow
 from diptych.spec.wiring import resolve
 from diptych.tokenizers.file import FileTokenizer
 from diptych.tokenizers.text import TextTokenizer
@@ -58,7 +59,7 @@ def write_description(
     size = getattr(spec.tokenizer, "size", None)
     kept = FileTokenizer(path="tokenizer", special=spec.prompt.special_tokens(), size=size)
     prompt = attrs.evolve(spec.prompt, token_ids=PromptBuilder(spec.prompt, tokenizer).token_ids())
-    spec = attrs.evolve(spec, tokenizer=kept, prompt=prompt)
+    spec = unfollow(attrs.evolve(spec, tokenizer=kept, prompt=prompt), spec.numerics == "reference")
     manifest = {
         "format": FORMAT,
         "spec": spec_hash(spec),

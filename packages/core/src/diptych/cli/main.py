@@ -18,6 +18,8 @@ COMMANDS = {
     "ask": "Ask a model about pictures.",
     "generate": "Paint pictures from prompts.",
     "eval": "Score a model by a suite of metrics.",
+    "import": "Read a foreign checkpoint, and write it as ours.",
+    "export": "Write a model as a foreign checkpoint.",
     "doctor": "Say what is installed, what works, and what failed to load.",
 }
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 
 from diptych.checkpoint.folder import whole_folder
 from diptych.checkpoint.io import write_description
@@ -56,6 +56,7 @@ def import_checkpoint(
     *,
     include: Sequence[str] = (),
     allowed: Sequence[str] = (),
+    numerics: Literal["clean", "reference"] = "clean",
     told: Told | None = None,
 ) -> Brought:
     """Read a foreign checkpoint, and write it as one of ours, whole or not at all.
@@ -66,6 +67,7 @@ def import_checkpoint(
         destination: the folder to write.
         include: slots to import that the importer would leave out.
         allowed: names, with `*`, of tensors that may be unmatched on either side.
+        numerics: whether the model shall do what is right, or what the original code did.
         told: progress.
 
     Raises:
@@ -79,7 +81,7 @@ def import_checkpoint(
     foreign = Foreign(read_config(folder / importer.config_file), stored.facts, folder)
     importer.check(foreign)
     with torch.random.fork_rng(devices=[]):
-        described = read_foreign(importer, foreign, folder)
+        described = evolve(read_foreign(importer, foreign, folder), numerics=numerics)
         _check_ids(described)  # before the tokens that are missing would be added
         spec = resolve(described, str(folder)).spec
         wanted = wanted_tensors(spec)

@@ -74,7 +74,8 @@ def export_checkpoint(
         raise CheckpointError(f"{folder} came from the layout `{origin.importer}`; export it as that")
     if len(importer.files) != 1:
         raise CheckpointError(f"the layout `{name}` keeps weights in several folders, and can only be imported")
-    spec = resolve(read_spec(folder / "spec.json", ModelSpec), str(folder)).spec
+    read = evolve(read_spec(folder / "spec.json", ModelSpec), numerics="clean")  # no layout says which
+    spec = resolve(read, str(folder)).spec
     stored = StoredTensors({"": folder / "model.safetensors"})
     original = json.loads(origin.files.get(importer.config_file, b"{}"))
     config = importer.config(spec, original)
@@ -172,7 +173,7 @@ def _comparable(spec: ModelSpec) -> dict[str, Any]:
             flat[path] = value
 
     add(unstructure(spec), "")
-    free = ("name", "tokenizer.path", "tokenizer.special", "prompt.token_ids", "numerics", "backbone.weights")
+    free = ("name", "tokenizer.path", "tokenizer.special", "prompt.token_ids", "backbone.weights")
     return {
         path: value
         for path, value in flat.items()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from attrs import frozen
 
-from diptych.spec.part import PartSpec, Slot, setting
+from diptych.spec.part import PartSpec, Slot, deviation, setting
 
 
 def _holds_a_turn(_: object, __: object, turn: str) -> None:
@@ -44,6 +44,10 @@ class Prompt:
     query_pad: str = setting("token standing for one latent query", default="<|query_pad|>")
     think_open: str = setting("token that starts a thought of the assistant; empty for none", default="")
     think_close: str = setting("token that ends a thought", default="")
+    closed_turn: bool | None = deviation(
+        "in training, close the assistant's empty turn before a picture to be made, as BLIP3-o does: what is learned "
+        "then stands two tokens after what is asked for"
+    )
     token_ids: Mapping[str, int] = setting("ids of these tokens, written on save and checked on load", factory=dict)
 
     def special_tokens(self) -> tuple[str, ...]:
@@ -99,6 +103,10 @@ class ModelSpec:
     text: Annotated[PartSpec, Slot("head")] | None = setting("the text head", default=None)
     generate: tuple[GenerateStep, ...] = setting("the steps of making a picture, in order", default=())
     decode: Decode | None = setting("how a target becomes pixels", default=None)
+    numerics: Literal["clean", "reference"] = setting(
+        "what is right, or what the original code of the model did, its mistakes included: the switches that say so",
+        default="clean",
+    )
 
     def step(self, name: str) -> GenerateStep:
         """Return a generate step by name."""

@@ -51,6 +51,19 @@ def inferred(doc: str) -> Any:
     )
 
 
+def deviation(doc: str) -> Any:
+    """Declare a switch that repeats what an original code did and we would not, for the same numbers as it gave.
+
+    Left out, it follows `numerics` of the model spec (`diptych.spec.numerics`); the field's type is `bool | None`, and
+    None is off. The sentence says what the original does, and why not.
+    """
+    return attrs.field(
+        default=None,
+        validator=attrs.validators.optional(attrs.validators.instance_of(bool)),
+        metadata={"doc": f"{doc} (follows `numerics` unless given)", "deviation": True},
+    )
+
+
 class PartSpec:
     """Base of part specs: a frozen attrs class of plain values and nested part specs.
 

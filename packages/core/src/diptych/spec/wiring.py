@@ -10,6 +10,7 @@ import attrs
 from diptych.errors import Problem, SpecError, suggest
 from diptych.ports import Connection, Ports, SizeTable, match_ports, show_port
 from diptych.spec.model import ModelSpec
+from diptych.spec.numerics import follow
 from diptych.spec.part import PartSpec, evolved, fields_of, replace_part, walk_parts
 
 
@@ -46,7 +47,7 @@ def resolve(spec: ModelSpec, source: str = "spec") -> Resolved:
     problems = list(_bad_references(spec))
     if problems:
         raise SpecError(problems, source)
-    spec = _with_special_tokens(spec)
+    spec = _with_special_tokens(follow(spec, spec.numerics == "reference"))
     for _ in range(8):  # a size found in one round may decide a property used in the next
         table, ports, found = _match(spec)
         if found:

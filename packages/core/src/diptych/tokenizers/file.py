@@ -32,8 +32,8 @@ class FileTokenizer(PartSpec):
 
     @cached_property
     def vocabulary(self) -> int:
-        """Number of ids."""
-        return len(self.build())
+        """Number of ids; where `size` says it, the file need not be there yet."""
+        return self.size or len(self.build())
 
     def ports(self) -> Ports:
         """Give out ids."""

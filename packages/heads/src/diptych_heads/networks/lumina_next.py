@@ -15,7 +15,12 @@ from diptych_heads.networks.initial import initialise
 from diptych_heads.networks.lumina_next_block import LuminaNextBlock
 from diptych_heads.networks.patches import patchify, unpatchify
 from diptych_heads.networks.positions import rope_table
-from diptych_heads.networks.time_waves import WAVES, time_waves, wave_frequencies
+from diptych_heads.networks.time_waves import (
+    WAVES,
+    cut_to_thousandths,
+    time_waves,
+    wave_frequencies,
+)
 from diptych_heads.networks.two_layers import TwoLayers
 
 
@@ -61,9 +66,11 @@ class LuminaNextNetwork(nn.Module):
         ffn_width: int,
         qk_norm: bool,
         norm_eps: float,
+        whole_times: bool = False,
     ) -> None:
         """Make the network with fresh weights; the fields are those of the spec."""
         super().__init__()
+        self.whole_times = whole_times
         time_width = min(hidden_width, 1024)
         self.patch_size = frame.patch_size
         self.head_width = hidden_width // heads
@@ -139,6 +146,7 @@ class LuminaNextNetwork(nn.Module):
         if (rows, columns) != context.grid:
             rope = rope_table(rows, columns, self.head_width, device=x.device)
         tokens = self.patch_embedder(patchify(x, self.patch_size))
+        t = cut_to_thousandths(t) if self.whole_times else t
         time = self.time_caption_embed(time_waves(t, context.frequencies), context.pooled)
         nulls = context.null or [None] * len(self.layers)
         for layer, own, null in zip(self.layers, context.layers, nulls, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from attrs import frozen, validators
 
 from diptych.ports import Ports
-from diptych.spec.part import PartSpec, inferred, setting
+from diptych.spec.part import PartSpec, deviation, inferred, setting
 from diptych_heads.networks.frame import PORTS, Frame
 
 
@@ -44,6 +44,10 @@ class LuminaNext(PartSpec):
     ffn_multiple_of: int = setting("rounding of the 8/3 rule", default=256, check=_POSITIVE)
     qk_norm: bool = setting("LayerNorm over all heads of queries and of keys", default=True)
     norm_eps: float = setting("epsilon of the RMSNorms", default=1e-5, check=validators.gt(0))
+    whole_times: bool | None = deviation(
+        "the time is cut to whole thousandths, as BLIP3-o hands its network integers: what it is "
+        "told when sampling is then not where the sampler is"
+    )
     channels: int | None = inferred("channels of the target")
     height: int | None = inferred("rows of the target's grid")
     width: int | None = inferred("columns of the target's grid")
@@ -96,6 +100,7 @@ class LuminaNext(PartSpec):
             ffn_width=self.inner_width,
             qk_norm=self.qk_norm,
             norm_eps=self.norm_eps,
+            whole_times=bool(self.whole_times),
         )
 
 

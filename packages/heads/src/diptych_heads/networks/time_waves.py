@@ -20,3 +20,8 @@ def wave_frequencies(device: torch.device) -> Tensor:
 def time_waves(t: Tensor, frequencies: Tensor) -> Tensor:
     """Embed times `b` in [0, 1]: -> `b 256`, float32."""
     return sinusoid(t * _RANGE, frequencies)
+
+
+def cut_to_thousandths(t: Tensor) -> Tensor:
+    """Cut times `b` in [0, 1] to thousandths; what rounding put just below one counts as it."""
+    return (t.double() * _RANGE + 1e-3).floor() / _RANGE

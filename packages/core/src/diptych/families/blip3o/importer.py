@@ -1,0 +1,114 @@
+"""`blip3o`: the checkpoints of BLIP3-o's main branch, 4B and 8B, written by transformers 4.51."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from attrs import frozen
+
+from diptych.errors import CheckpointError, suggest
+from diptych.families.blip3o.denoiser import describe_denoiser
+from diptych.families.blip3o.prompt import PROMPT
+from diptych.families.qwen import text_backbone, text_config, text_rules, token_ids
+from diptych.importing.importer import Foreign, Importer
+from diptych.importing.rules import AnyRule, rename, skip
+from diptych.spec.model import ModelSpec
+
+
+DENOISER = "model.dit.model"
+TOWER = "model.gen_vision_tower.vision_tower.model"
+TOWERS = {"eva-clip-E-14-plus": "E-14-plus"}
+"""Towers that the config names, and the presets that say their sizes."""
+
+
+@frozen
+class Blip3o(Importer):
+    """BLIP3-o 4B and 8B: Qwen2.5-VL, latent queries, the Lumina-Next denoiser on pooled EVA-CLIP features."""
+
+    model_types: ClassVar[tuple[str, ...]] = ("blip3o_qwen", "blip3o_qwen_inference")
+    left_out: ClassVar[Mapping[str, str]] = {
+        "vision.clip": "needed only for training targets and reconstruction (4.35 B parameters in the released models)"
+    }
+
+    def describe(self, foreign: Foreign) -> dict[str, Any]:
+        """Translate the config; sizes of the denoiser are read from its tensors, which no config states."""
+        return {
+            "backbone": text_backbone(foreign, "qwen2"),
+            "tokenizer": self.tokenizer(foreign, foreign.value("vocab_size")),
+            "prompt": {**PROMPT, "token_ids": token_ids(foreign.config)},
+            "vision": {"clip": _tower(foreign)},
+            "text": {"type": "next-token"},
+            "generate": [
+                {
+                    "name": "features",
+                    "condition": {"type": "latent-queries", "count": foreign.value("n_query")},
+                    "target": "clip",
+                    "head": {"type": "flow-matching", "network": describe_denoiser(foreign, DENOISER)},
+                    "sampler": {"type": "euler", "steps": 30},
+                    "guidance": {"type": "classifier-free", "scale": 3.0},
+                }
+            ],
+        }
+
+    def rules(self, foreign: Foreign) -> Sequence[AnyRule]:
+        """Return the table."""
+        return [
+            *text_rules(tied=bool(foreign.value("tie_word_embeddings"))),
+            rename("model.latent_queries", "generate.features.condition.queries", unit_axes=(0,)),
+            rename(f"{DENOISER}.{{rest...}}", "generate.features.head.network.{rest...}"),
+            rename(f"{TOWER}.{{rest...}}", "vision.clip.transformer.{rest...}"),
+            skip("visual.{rest...}", "the backbone of this spec is a text model"),
+        ]
+
+    def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:
+        """Translate back; what the original says beyond that stays."""
+        tower: Any = spec.vision["clip"]
+        step: Any = spec.generate[0]
+        config = {"model_type": self.model_types[0], "gen_vision_tower": "eva-clip", **original}
+        config |= text_config(spec.backbone)
+        config |= {
+            "n_query": step.condition.count,
+            "gen_hidden_size": tower.width,
+            "gen_pooling": f"early_pool2d_{tower.pool}",
+        }
+        if config["gen_vision_tower"] not in TOWERS:
+            config["gen_vision_config"] = {name: getattr(tower, name) for name in _TOWER_FIELDS}
+        return config
+
+
+_TOWER_FIELDS = ("hidden_width", "depth", "heads", "mlp_width", "image_size", "patch_size")
+
+
+def _tower(foreign: Foreign) -> dict[str, Any]:
+    """Describe the target tower: by its name, by `gen_vision_config`, or by its tensors and that."""
+    name = str(foreign.value("gen_vision_tower"))
+    shared = {"type": "eva-clip", "pool": _pool(str(foreign.value("gen_pooling")))}
+    if name in TOWERS:
+        return {**shared, "preset": TOWERS[name]}
+    said = foreign.config.get("gen_vision_config", {})
+    if "heads" not in said:
+        raise CheckpointError(
+            f"config.json names the tower '{name}'{suggest(name, TOWERS)}, and no tensor says how many heads it has; "
+            f'towers known by name: {", ".join(TOWERS)}; for others add "gen_vision_config": {{"heads": …}} to it'
+        )
+    sizes = {}
+    if f"{TOWER}.pos_embed" in foreign.tensors:
+        width, _, patch, _ = foreign.shape(f"{TOWER}.patch_embed.proj.weight")
+        grid = round((foreign.shape(f"{TOWER}.pos_embed")[1] - 1) ** 0.5)
+        sizes = {
+            "hidden_width": width,
+            "depth": foreign.count(f"{TOWER}.blocks"),
+            "mlp_width": foreign.shape(f"{TOWER}.blocks.0.mlp.fc1.weight")[0],
+            "image_size": grid * patch,
+            "patch_size": patch,
+        }
+    return {**shared, **sizes, **said}
+
+
+def _pool(said: str) -> int:
+    """Read `early_pool2d_4`: the grid is averaged over 4 x 4 squares."""
+    kind, _, stride = said.rpartition("_")
+    if kind != "early_pool2d" or not stride.isdigit():
+        raise CheckpointError(f"gen_pooling '{said}' in config.json is not of the form early_pool2d_4")
+    return int(stride)

@@ -1,0 +1,136 @@
+"""BLIP3-o checkpoints that are not what they should be: a clear error before memory is spent, nothing half-written."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from diptych.errors import CheckpointError, SpecError
+from diptych.importing.bring import import_checkpoint
+
+
+@pytest.fixture
+def folder(blip3o_folder, tmp_path):
+    """A copy to spoil."""
+    return shutil.copytree(blip3o_folder, tmp_path / "theirs")
+
+
+def config(folder, **changes):
+    path = folder / "config.json"
+    said = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
+
+
+def tensors(folder, change):
+    path = folder / "model.safetensors"
+    found = load_file(path)
+    change(found)
+    save_file(found, path)
+
+
+def refused(folder, error=CheckpointError, **more):
+    place = folder.parent / "ours"
+    with pytest.raises(error) as caught:
+        import_checkpoint("blip3o", folder, place, **more)
+    assert not place.exists()
+    assert [each.name for each in folder.parent.iterdir()] == ["theirs"]
+    return str(caught.value)
+
+
+def test_another_family(folder):
+    config(folder, model_type="janus")
+    assert "model_type 'janus', but this importer reads blip3o_qwen or blip3o_qwen_inference" in refused(folder)
+
+
+@pytest.mark.parametrize("key", ["hidden_size", "n_query", "gen_pooling", "vocab_size"])
+def test_a_config_without_a_needed_field(folder, key):
+    config(folder, **{key: None})
+    assert f"config.json has no '{key}'" in refused(folder)
+
+
+def test_sizes_that_the_weights_do_not_have(folder):
+    config(folder, n_query=64, intermediate_size=128)
+    text = refused(folder)
+    assert "model.latent_queries gives [16, 64], generate.features.condition.queries is [64, 64]" in text
+    assert text.count("mlp.gate_proj.weight") == 4
+
+
+def test_pictures_of_another_width(folder):
+    config(folder, gen_pooling="early_pool2d_3")
+    assert "pool 3 does not divide the grid of 8 x 8 patches" in refused(folder, SpecError)
+
+
+def test_a_pooling_that_is_none(folder):
+    config(folder, gen_pooling="late_pool1d")
+    assert "'late_pool1d' in config.json is not of the form early_pool2d_4" in refused(folder)
+
+
+def test_a_tower_without_a_name(folder):
+    config(folder, gen_vision_config=None)
+    assert "names the tower 'eva-clip-tiny-a'" in refused(folder)
+
+
+def test_tensors_that_are_missing_or_too_many(folder):
+    def change(found):
+        found["model.dit.model.layers.0.extra"] = found.pop("model.dit.model.layers.0.norm2.weight")
+        found["model.mm_projector.weight"] = torch.zeros(2, 3)
+        del found["model.layers.1.self_attn.q_proj.bias"]
+
+    tensors(folder, change)
+    text = refused(folder)
+    for line in (
+        "unexpected: model.dit.model.layers.0.extra becomes generate.features.head.network.layers.0.extra",
+        "missing: nothing in the checkpoint becomes generate.features.head.network.layers.0.norm2.weight F32 [48]",
+        "unexpected: model.mm_projector.weight F32 [2 3]",
+        "missing: nothing in the checkpoint becomes backbone.model.model.layers.1.self_attn.q_proj.bias F32 [64]",
+    ):
+        assert line in text
+
+
+def test_numbers_that_are_none(folder):
+    tensors(folder, lambda found: found["model.norm.weight"].fill_(float("nan")))
+    assert "model.norm.weight: NaN or infinity in model.safetensors" in refused(folder)
+
+
+def test_a_truncated_file(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "not a whole safetensors file" in refused(folder)
+
+
+def test_a_tokenizer_whose_ids_are_others(folder):
+    config(folder, image_token_id=450)
+    assert "'<|image_pad|>' is 455 in the tokenizer, but 450 in the spec" in refused(folder, SpecError)
+
+
+def test_a_tokenizer_without_the_tokens(folder):
+    path = folder / "tokenizer.json"
+    path.write_text(path.read_text().replace('"[IMG]"', '"[PIC]"'))
+    assert "the tokenizer has no token '[IMG]'" in refused(folder, SpecError)
+
+
+def test_a_tokenizer_of_another_model(folder):
+    config(folder, vocab_size=460)
+    assert "it has 468 tokens, but the tables have 460 rows" in refused(folder, SpecError)
+
+
+def test_no_tokenizer(folder):
+    (folder / "tokenizer.json").unlink()
+    assert "has no tokenizer.json; write one with transformers" in refused(folder)
+
+
+def test_an_output_that_is_said_to_be_tied_and_is_not(folder):
+    config(folder, tie_word_embeddings=True)
+    assert "lm_head.weight should repeat model.embed_tokens.weight, but holds other numbers" in refused(folder)
+
+
+def test_a_slot_that_cannot_be_asked_for(folder):
+    assert "`blip3o` leaves out vision.clip" in refused(folder, include=["vision.eye"])
+
+
+@pytest.mark.parametrize("place", ["nowhere", "./org/name"])
+def test_no_folder(tmp_path, place):
+    with pytest.raises(CheckpointError, match="is no folder; give the folder of a checkpoint, or a hub id"):
+        import_checkpoint("blip3o", tmp_path / place, tmp_path / "ours")
