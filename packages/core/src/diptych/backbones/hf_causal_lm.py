@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from attrs import frozen, validators
 
+from diptych.backbones.lora_spec import Lora
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, inferred, setting
 
@@ -41,7 +42,14 @@ class HFCausalLMSpec(PartSpec):
         "how attention is computed; eager is quicker for bfloat16 on a CPU", default="sdpa"
     )
     extra: Mapping[str, Any] = setting("further fields of the transformers config", factory=dict)
+    lora: Lora | None = setting("adapters that train instead of the model; none unless given", default=None)
     weights: str | None = setting("a hub id or folder of initial weights, read by build(…, weights=True)", default=None)
+    known_ids: int | None = setting(
+        "ids that the initial weights were trained with; rows of later ids start at the mean of theirs. Unless given, "
+        "all rows of the checkpoint, which are often more than were trained",
+        default=None,
+        check=_OPTIONAL,
+    )
     vocabulary: int | None = inferred("number of ids")
 
     def __attrs_post_init__(self) -> None:
@@ -90,8 +98,8 @@ class HFCausalLMSpec(PartSpec):
         """Make the model with fresh weights."""
         from diptych.backbones.hf_module import HFCausalLM
 
-        return HFCausalLM(self.model_type, self.config(), self.attention)
+        return HFCausalLM(self.model_type, self.config(), self.attention, self.lora)
 
     def load_weights(self, module: HFCausalLM) -> None:
         """Read the initial weights named by `weights` into a built module."""
-        module.load_pretrained(str(self.weights))
+        module.load_pretrained(str(self.weights), self.known_ids)

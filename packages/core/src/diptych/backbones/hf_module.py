@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -9,17 +10,30 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.cache_utils import Cache, DynamicCache
 
+from diptych.backbones.hf_weights import fill_from_transformers
+from diptych.backbones.lora import inject, is_adapter
+from diptych.backbones.lora_spec import Lora
 from diptych.backbones.positions import positions_of, visible
-from diptych.errors import CheckpointError
 
 
 class HFCausalLM(nn.Module):
     """A transformers causal language model behind the backbone contract."""
 
-    def __init__(self, model_type: str, config: dict[str, Any], attention: str = "sdpa") -> None:
+    def __init__(
+        self, model_type: str, config: dict[str, Any], attention: str = "sdpa", lora: Lora | None = None
+    ) -> None:
         super().__init__()
         made = AutoConfig.for_model(model_type, **config)
         self.model = AutoModelForCausalLM.from_config(made, attn_implementation=attention)
+        self.lora = lora
+        if lora is not None:
+            inject(self.model, lora)
+
+    def fixed_parameters(self) -> Iterator[nn.Parameter]:
+        """Return what no stage trains: everything under adapters, where there are any."""
+        for name, each in self.model.named_parameters():
+            if self.lora is not None and not is_adapter(name):
+                yield each
 
     def embed(self, ids: Tensor) -> Tensor:
         """Look up embeddings: ids [b s] -> [b s d]."""
@@ -32,17 +46,7 @@ class HFCausalLM(nn.Module):
 
         With a cache, `embeds` are the new positions only and the cache grows.
         """
-        length = embeds.shape[1]
-        hidden = ~visible(mask, length)
-        additive = torch.zeros(hidden.shape, dtype=embeds.dtype, device=embeds.device)
-        out = self.model.base_model(
-            inputs_embeds=embeds,
-            attention_mask=additive.masked_fill(hidden, torch.finfo(embeds.dtype).min),
-            position_ids=positions_of(mask, length),
-            past_key_values=cache,
-            use_cache=cache is not None,
-        )
-        return out.last_hidden_state
+        return self._run(self.model.base_model, embeds, mask, positions_of(mask, embeds.shape[1]), cache)
 
     def logits(self, states: Tensor) -> Tensor:
         """Score the vocabulary: states [… d] -> [… v]."""
@@ -52,21 +56,19 @@ class HFCausalLM(nn.Module):
         """Make an empty key/value cache for incremental decoding."""
         return DynamicCache(config=self.model.config)
 
-    def load_pretrained(self, source: str) -> None:
-        """Copy weights from a transformers folder or hub id; extra vocabulary rows are left as they are.
+    def load_pretrained(self, source: str, known_ids: int | None = None) -> None:
+        """Copy weights from a transformers folder or hub id; see `fill_from_transformers`."""
+        fill_from_transformers(self.model, source, known_ids)
 
-        Raises:
-            CheckpointError: if shapes do not fit, all of them listed.
-        """
-        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=torch.float32).state_dict()
-        own, table = self.model.state_dict(), self.model.get_input_embeddings().weight.shape[0]
-        wrong = []
-        for key, value in own.items():
-            given = loaded.get(key)
-            rows = min(given.shape[0], table) if given is not None and value.shape[:1] == (table,) else None
-            if given is None or (rows is None and given.shape != value.shape) or given.shape[1:] != value.shape[1:]:
-                wrong.append(f"{key}: {None if given is None else tuple(given.shape)} for {tuple(value.shape)}")
-            else:
-                value[:rows].copy_(given[:rows])
-        if wrong:
-            raise CheckpointError(f"{source} does not fit the spec: {'; '.join(wrong)}")
+    @staticmethod
+    def _run(decoder: Any, embeds: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None) -> Tensor:
+        hidden = ~visible(mask, embeds.shape[1])
+        additive = torch.zeros(hidden.shape, dtype=embeds.dtype, device=embeds.device)
+        out = decoder(
+            inputs_embeds=embeds,
+            attention_mask=additive.masked_fill(hidden, torch.finfo(embeds.dtype).min),
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+        )
+        return out.last_hidden_state
