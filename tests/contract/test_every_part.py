@@ -17,6 +17,7 @@ GRID = {"channels": 6, "height": 2, "width": 2}
 VIT = {"hidden_width": 16, "depth": 2, "heads": 2, "image_size": 16, "patch_size": 4, "project": 6}
 NETWORK = {"hidden_width": 16, "layers": 1, "heads": 2, "condition_width": 5, **GRID}
 SPECIAL = {"special": ["<|a|>", "<|b|>"]}
+TOWER = {"width": 8, "heads": 2, "mlp_width": 8, "patch_size": 4, "window": 8}
 TINY_KL = {"widths": [4, 8], "norm_groups": 2}
 SANA = {"heads": 2, "head_width": 4, "cross_heads": 2, "layers": 1, "qk_norm": True}
 WIDER = {"caption_width": 8, "connector": {"type": "mlp-norm", "in_width": 5, "out_width": 8}}
@@ -25,8 +26,16 @@ UNET = {"widths": [8], "blocks": 1, "attention_layers": [1], "head_width": 4, "n
 EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "backbone/plain-transformer": {"width": 8, "layers": 2, "heads": 2, "vocabulary": 11},
     "backbone/hf-causal-lm": [
-        {"width": 8, "layers": 2, "heads": 2, "kv_heads": 1, "mlp_width": 16, "vocabulary": 11, "attention": attention}
-        for attention in ("sdpa", "eager")
+        {"width": 8, "layers": 2, "heads": 2, "kv_heads": 1, "mlp_width": 16, "vocabulary": 11, **more}
+        for more in ({}, {"attention": "eager"}, {"lora": {"rank": 2}})
+    ],
+    "backbone/qwen2.5-vl": [
+        {
+            **{"width": 16, "layers": 1, "heads": 2, "kv_heads": 1, "mlp_width": 16, "mrope_section": [1, 1, 2]},
+            **{"image_size": 16, "vocabulary": 11, **more},
+            "tower": {**TOWER, "layers": 2, "whole": [1]},
+        }
+        for more in ({}, {"lora": {"rank": 2}})
     ],
     "tokenizer/bytes": SPECIAL,
     "tokenizer/emoji-words": SPECIAL,

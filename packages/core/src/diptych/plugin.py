@@ -16,6 +16,11 @@ def diptych_register_backbone() -> list[Component]:
             "any causal language model of transformers, built from a config",
         ),
         Component(
+            "qwen2.5-vl",
+            "diptych.backbones.qwen25_vl:Qwen25VLSpec",
+            "Qwen2.5-VL with its own vision tower and M-RoPE (BLIP3-o)",
+        ),
+        Component(
             "plain-transformer",
             "diptych.backbones.plain_transformer:PlainTransformerSpec",
             "a small causal transformer in plain torch",

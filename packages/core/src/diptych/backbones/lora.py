@@ -28,8 +28,8 @@ def inject(model: Any, lora: Lora) -> None:
     except ImportError as error:
         message = "adapters need the package peft; install it: pip install 'diptych[lora]'"
         raise SpecError([Problem("backbone.lora", message)]) from error
-    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=0.0, target_modules=targets(model, lora))
-    inject_adapter_in_model(config, model)
+    sizes: dict[str, Any] = {"r": lora.rank, "lora_alpha": lora.alpha, "lora_dropout": 0.0}
+    inject_adapter_in_model(LoraConfig(target_modules=targets(model, lora), **sizes), model)
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(is_adapter(name))
 

@@ -44,7 +44,7 @@ class Batch:
     def features(self, name: str) -> Tensor:
         """Encode `pictures` by a vision part, once a step: -> [k n d]; no graph if nothing in it trains."""
         if name not in self._features:
-            part: Any = self.model.parts.vision[name]
+            part: Any = self.model.eye(name)[1]
             with torch.set_grad_enabled(any(each.requires_grad for each in part.parameters())):
                 self._features[name] = self.model.encode(name, self.pixels(name))
         return self._features[name]

@@ -155,7 +155,10 @@ def _decoder_loss(example: Example, module: Any, inputs: Given, generator: Gener
 def _backbone(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -> dict[str, Tensor]:
     embeds = inputs["embeds"]
     states = module(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool, device=embeds.device))
-    return {"states": states, "logits": module.logits(states)}
+    out = {"states": states, "logits": module.logits(states)}
+    if "image" in inputs and not embeds.is_meta:  # towers count windows, which needs real numbers
+        out["picture"] = module.read(inputs["image"])
+    return out
 
 
 USES: dict[str, Use] = {

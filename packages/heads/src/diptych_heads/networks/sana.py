@@ -50,9 +50,10 @@ class SanaNetwork(nn.Module):
             clock: the transformer's time where t = 1.
         """
         super().__init__()
-        self.transformer: Any = SanaTransformer2DModel(**config)
-        for block in self.transformer.transformer_blocks:
+        transformer: Any = SanaTransformer2DModel(**config)
+        for block in transformer.transformer_blocks:
             block.attn1.set_processor(LinearAttention())
+        self.transformer: Any = transformer
         self.connector = connector
         self.clock = clock
 
