@@ -45,7 +45,7 @@ class Component:
     `target` is `module:attribute`; nothing is imported until the name is used.
     """
 
-    name: str = field(validator=matches_re(r"[a-z0-9][a-z0-9._-]*"))
+    name: str = field(validator=matches_re(r"[a-z0-9][a-z0-9._+-]*"))
     target: str = field(validator=matches_re(r"[\w.]+:[\w./-]+"))
     summary: str = ""
     aliases: tuple[str, ...] = ()
