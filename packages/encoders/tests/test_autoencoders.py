@@ -7,14 +7,17 @@ from typing import Any
 
 import pytest
 import torch
+from diffusers import AutoencoderDC as OfficialDc
 from diffusers import AutoencoderKL as OfficialKl
 from diffusers import AutoencoderTiny as OfficialTiny
 from einops import rearrange
+from safetensors.torch import load_file
 from torch import Generator, Tensor
 
 from diptych.errors import CheckpointError
 from diptych_encoders.autoencoder_kl import AutoencoderKl
 from diptych_encoders.autoencoder_tiny import AutoencoderTiny
+from diptych_encoders.dc_ae import DcAe
 
 
 KL: dict[str, Any] = {
@@ -27,17 +30,52 @@ KL: dict[str, Any] = {
     "shift_factor": 0.25,
 }
 TINY: dict[str, Any] = {"image_size": 16, "channels": 4, "hidden_width": 8, "blocks": (1, 1, 2)}
-SPECS = [AutoencoderKl(**KL), AutoencoderTiny(**TINY, scaling_factor=0.7, shift_factor=-0.2)]
+DC: dict[str, Any] = {
+    "image_size": 16,
+    "channels": 4,
+    "widths": (8, 8, 16),
+    "encoder_layers": (0, 1, 1),
+    "decoder_layers": (0, 1, 1),
+    "attention_from": 2,
+    "head_width": 4,
+    "scaling_factor": 0.5,
+}
+SPECS = [
+    AutoencoderKl(**KL),
+    AutoencoderTiny(**TINY, scaling_factor=0.7, shift_factor=-0.2),
+    DcAe(**{**DC, "encoder_layers": (1, 1, 1), "decoder_layers": (1, 1, 1)}),
+    DcAe(**DC, scales=(), resample="shuffle", batch_norm=True),
+]
+PARTS = {AutoencoderKl: "autoencoder-kl", AutoencoderTiny: "autoencoder-tiny", DcAe: "dc-ae"}
 
 
 def pixels(count: int = 2) -> Tensor:
     return torch.rand(count, 3, 16, 16, generator=Generator().manual_seed(0)) * 2 - 1
 
 
-def official(spec: AutoencoderKl | AutoencoderTiny, folder: Path) -> OfficialKl | OfficialTiny:
+def official(spec: AutoencoderKl | AutoencoderTiny | DcAe, folder: Path) -> Any:
     torch.manual_seed(1)
-    model: OfficialKl | OfficialTiny
-    if isinstance(spec, AutoencoderKl):
+    model: Any
+    if isinstance(spec, DcAe):
+        old = spec.batch_norm
+        model = OfficialDc(
+            latent_channels=4,
+            attention_head_dim=4,
+            encoder_block_types=("ResBlock", "ResBlock", "EfficientViTBlock"),
+            decoder_block_types=("ResBlock", "ResBlock", "EfficientViTBlock"),
+            encoder_block_out_channels=(8, 8, 16),
+            decoder_block_out_channels=(8, 8, 16),
+            encoder_layers_per_block=(0, 1, 1) if old else (1, 1, 1),
+            decoder_layers_per_block=(0, 1, 1) if old else (1, 1, 1),
+            encoder_qkv_multiscales=((), (), ()) if old else ((), (), (5,)),
+            decoder_qkv_multiscales=((), (), ()) if old else ((), (), (5,)),
+            downsample_block_type="pixel_unshuffle" if old else "conv",
+            upsample_block_type="pixel_shuffle" if old else "interpolate",
+            decoder_norm_types=("batch_norm", "batch_norm", "rms_norm") if old else "rms_norm",
+            decoder_act_fns=("relu", "relu", "silu") if old else "silu",
+            scaling_factor=0.5,
+        )
+    elif isinstance(spec, AutoencoderKl):
         model = OfficialKl(
             block_out_channels=(8, 16, 16),
             down_block_types=("DownEncoderBlock2D",) * 3,
@@ -59,34 +97,32 @@ def official(spec: AutoencoderKl | AutoencoderTiny, folder: Path) -> OfficialKl 
     return model
 
 
-def with_weights(spec: AutoencoderKl | AutoencoderTiny, folder: Path) -> Any:
+def with_weights(spec: AutoencoderKl | AutoencoderTiny | DcAe, folder: Path) -> Any:
     import attrs
 
     spec = attrs.evolve(spec, weights=str(folder))
     module = spec.build()
     spec.load_weights(module)
-    return module
+    return module.eval()
 
 
 @pytest.mark.parametrize("spec", SPECS)
-def test_both_ways_and_gradients_equal_the_official_ones(spec: Any, tmp_path: Path) -> None:
+def test_both_ways_and_gradients_equal_the_official_ones(spec: Any, tmp_path: Path, parity: Any) -> None:
     model = official(spec, tmp_path)
     ours = with_weights(spec, tmp_path)
     encoded = model.encode(pixels())
-    raw = encoded.latent_dist.mean if isinstance(model, OfficialKl) else encoded.latents
+    raw = encoded.latent_dist.mean if isinstance(model, OfficialKl) else encoded[0]
     tokens = rearrange(raw, "b c h w -> b (h w) c")
     expected = (tokens - spec.shift_factor) * spec.scaling_factor
     latents = ours.encode(pixels())
-    torch.testing.assert_close(latents, expected, atol=1e-5, rtol=0)
-
+    part, source = PARTS[type(spec)], f"diffusers {type(model).__name__}"
+    parity(part, source, "latents", latents, expected)
     painted, theirs = ours.decode(latents), model.decode(raw).sample
-    torch.testing.assert_close(painted, theirs.clamp(-1, 1), atol=1e-5, rtol=0)
+    parity(part, source, "pixels", painted, theirs.clamp(-1, 1))
     painted.square().sum().backward()
     theirs.clamp(-1, 1).square().sum().backward()
-    official_grads = {name: parameter.grad for name, parameter in model.named_parameters()}
-    largest = max(float(grad.abs().max()) for grad in official_grads.values())
-    for name, parameter in ours.model.named_parameters():
-        torch.testing.assert_close(parameter.grad / largest, official_grads[name] / largest, atol=1e-5, rtol=0)
+    grads, official_grads = ({n: p.grad for n, p in each.named_parameters()} for each in (ours.model, model))
+    parity(part, source, "gradients", grads, official_grads)
 
 
 def test_rows_of_tokens_are_rows_of_the_image() -> None:
@@ -121,7 +157,7 @@ def test_loss_follows_its_generator_and_leaves_the_global_one_alone(spec: Any) -
     assert torch.equal(torch.get_rng_state(), state)
     assert one.shape == (2,)
     assert torch.equal(one, same)
-    random = isinstance(spec, AutoencoderKl) or spec.latent_noise > 0
+    random = isinstance(spec, AutoencoderKl) or getattr(spec, "latent_noise", 0) > 0
     assert torch.equal(one, other) != random
 
 
@@ -175,7 +211,7 @@ def test_weights_of_other_sizes_are_refused_with_every_difference(tmp_path: Path
 
 
 def test_missing_and_incomplete_checkpoints_are_refused(tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import save_file
 
     with pytest.raises(CheckpointError, match=r"config\.json"):
         with_weights(SPECS[1], tmp_path)
@@ -200,6 +236,87 @@ def test_kl_presets_are_the_public_sizes(name: str, million: float, grid: int) -
     assert spec.grid == grid
 
 
+def test_dc_ae_is_the_one_of_blip3os_decoder(parity: Any) -> None:
+    recorded = load_file(Path(__file__).parent / "data" / "dc_ae.safetensors")
+    spec = DcAe(
+        image_size=32,
+        channels=8,
+        widths=(8, 16, 32),
+        encoder_layers=(1, 1, 1),
+        decoder_layers=(1, 2, 1),
+        attention_from=2,
+        head_width=8,
+        scaling_factor=0.41407,
+    )
+    module = spec.build()
+    module.model.load_state_dict({k.removeprefix("weights."): v for k, v in recorded.items() if "weights." in k})
+    source = "BLIP3-o's decoder, recorded"
+    parity("dc-ae", source, "latents", module.raw_latents(recorded["x"]), recorded["latent"], atol=5e-5)
+    parity("dc-ae", source, "pixels", module.raw_pixels(recorded["latent"]), recorded["dec"], atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "million", "grid"), [("sana-f32c32", 312.25, 32), ("f32c32-in", 323.4, 16), ("f64c128-in", 677.3, 8)]
+)
+def test_dc_presets_are_the_public_sizes(name: str, million: float, grid: int) -> None:
+    spec = DcAe.preset(name)
+    with torch.device("meta"):
+        count = sum(parameter.numel() for parameter in spec.build().parameters())
+    assert count / 1e6 == pytest.approx(million, rel=0.01)
+    assert spec.grid == grid
+
+
+def test_weights_of_another_dc_ae_are_refused_with_every_difference(tmp_path: Path) -> None:
+    official(SPECS[3], tmp_path)
+    with pytest.raises(CheckpointError) as error:
+        with_weights(SPECS[2], tmp_path)
+    for words in ("encoder_layers", "decoder_layers", "scales", "resample", "batch_norm"):
+        assert f"{words}: the checkpoint has" in str(error.value)
+
+
+OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+
+
+def test_the_old_names_of_attention_in_public_kl_files_load(tmp_path: Path) -> None:
+    """Files of Stable Diffusion's first years call the maps of attention query, key, value and proj_attn."""
+    from safetensors.torch import save_file
+
+    model, file = official(SPECS[0], tmp_path), tmp_path / "diffusion_pytorch_model.safetensors"
+    renamed = {}
+    for name, value in load_file(file).items():
+        for new, old in OLD_NAMES.items():
+            name = name.replace(f"attentions.0.{new}.", f"attentions.0.{old}.")
+        renamed[name] = value
+    assert any("proj_attn" in name for name in renamed)
+    save_file(renamed, file, metadata={"format": "pt"})
+    ours = with_weights(SPECS[0], tmp_path)
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in ours.model.state_dict().items())
+
+
+def test_everything_wrong_with_a_checkpoint_is_said_at_once(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    official(SPECS[1], tmp_path)
+    file = tmp_path / "diffusion_pytorch_model.safetensors"
+    tensors = load_file(file)
+    del tensors["decoder.layers.0.weight"]
+    tensors["decoder.layers.99.weight"] = torch.zeros(2)
+    tensors["encoder.layers.0.bias"] = torch.zeros(7)
+    tensors["encoder.layers.0.weight"] = tensors["encoder.layers.0.weight"].to(torch.int8)
+    tensors["decoder.layers.0.bias"][0] = float("inf")
+    save_file(tensors, file, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError) as error:
+        with_weights(SPECS[1], tmp_path)
+    for line in (
+        "missing: decoder.layers.0.weight",
+        "unexpected: decoder.layers.99.weight",
+        "shape of encoder.layers.0.bias: [7] in the file, [8] in the model",
+        "type of encoder.layers.0.weight: torch.int8 in the file",
+        "values of decoder.layers.0.bias: NaN or infinity",
+    ):
+        assert line in str(error.value)
+
+
 def test_tiny_presets_are_the_public_sizes() -> None:
     with torch.device("meta"):
         count = sum(p.numel() for p in AutoencoderTiny.preset("taesd").build().parameters())
@@ -213,6 +330,9 @@ def test_tiny_presets_are_the_public_sizes() -> None:
         (lambda: AutoencoderKl(**{**KL, "norm_groups": 5}), "4 groups would do"),
         (lambda: AutoencoderTiny(**{**TINY, "image_size": 3}), "4 is"),
         (lambda: AutoencoderTiny(**{**TINY, "blocks": ()}), "blocks"),
+        (lambda: DcAe(**{**DC, "encoder_layers": (1, 1)}), "encoder_layers has 2 numbers for the 3"),
+        (lambda: DcAe(**{**DC, "channels": 6}), "channels 6 do not divide.*16; 4 do"),
+        (lambda: DcAe(**{**DC, "head_width": 3}), "widths 16 are not multiples of head_width 3"),
     ],
 )
 def test_impossible_sizes_say_what_would_do(make: Any, message: str) -> None:

@@ -23,9 +23,12 @@ from diptych_encoders.autoencoder_kl import AutoencoderKl
 from diptych_encoders.autoencoder_tiny import AutoencoderTiny
 from diptych_encoders.channel_statistics import ChannelStatistics
 from diptych_encoders.clip import Clip
+from diptych_encoders.dc_ae import DcAe
+from diptych_encoders.dinov2 import Dinov2
 from diptych_encoders.eva_clip import EvaClip
 from diptych_encoders.principal_components import PrincipalComponents
 from diptych_encoders.siglip import Siglip
+from diptych_encoders.siglip2 import Siglip2
 
 
 VIT: dict[str, Any] = {
@@ -36,6 +39,15 @@ VIT: dict[str, Any] = {
     "patch_size": 4,
 }
 KL: dict[str, Any] = {"image_size": 16, "channels": 3, "widths": (4, 8), "norm_groups": 2}
+DC: dict[str, Any] = {
+    "image_size": 16,
+    "channels": 4,
+    "widths": (8, 16),
+    "encoder_layers": (1, 1),
+    "decoder_layers": (1, 1),
+    "attention_from": 1,
+    "head_width": 4,
+}
 TINY: dict[str, Any] = {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": (1, 1)}
 SPECS: dict[str, PartSpec] = {
     "clip": Clip(**VIT),
@@ -46,9 +58,20 @@ SPECS: dict[str, PartSpec] = {
     ),
     "siglip": Siglip(**VIT),
     "siglip-pooled-projected": Siglip(**VIT, pool=4, project=6, unit_features=True, attention="eager"),
+    "dinov2": Dinov2(**VIT, trained_size=24),
+    "dinov2-gated": Dinov2(**VIT, activation="swiglu", cls="keep", layer=1),
+    "siglip2": Siglip2(**VIT),
+    "siglip2-naflex": Siglip2(**VIT, flexible=3, pool=2),
     "autoencoder-kl": AutoencoderKl(**KL),
     "autoencoder-kl-plain": AutoencoderKl(**KL, attention=False, quant_conv=False, shift_factor=1),
     "autoencoder-tiny": AutoencoderTiny(**TINY, latent_noise=0.1),
+    "dc-ae": DcAe(**DC),
+    "dc-ae-shuffled": DcAe(
+        **{**DC, "widths": (8, 8, 16), "encoder_layers": (0, 1, 1), "decoder_layers": (0, 1, 1), "attention_from": 2},
+        scales=(),
+        resample="shuffle",
+        batch_norm=True,
+    ),
     "channel-statistics": ChannelStatistics(channels=5),
     "principal-components": PrincipalComponents(kept=3, channels=5, whiten=0.5),
 }
@@ -68,7 +91,7 @@ def build(spec: PartSpec) -> nn.Module:
     module = spec.build()
     if spec.kind == "normaliser":
         module.fit([source(kind="normaliser")])
-    return module
+    return module.eval()
 
 
 def apply(spec: PartSpec, module: Any, given: Tensor) -> Tensor:

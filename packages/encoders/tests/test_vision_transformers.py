@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -71,7 +72,7 @@ def loaded(spec: Clip | Siglip) -> torch.nn.Module:
 
 @pytest.mark.parametrize("layer", [-1, -2, 1])
 @pytest.mark.parametrize("spec", [Clip, Siglip])
-def test_states_and_gradients_equal_the_official_ones(spec: Spec, layer: int, tmp_path: Path) -> None:
+def test_states_and_gradients_equal_the_official_ones(spec: Spec, layer: int, tmp_path: Path, parity: Any) -> None:
     model, images = official(spec, tmp_path), pixels()
     ours = loaded(spec(**SIZES, layer=layer, weights=str(tmp_path)))
     out = model(images, output_hidden_states=True)
@@ -80,16 +81,13 @@ def test_states_and_gradients_equal_the_official_ones(spec: Spec, layer: int, tm
         theirs = out.last_hidden_state
     theirs = theirs[:, 1:] if spec is Clip else theirs
     features = ours(images)
-    torch.testing.assert_close(features, theirs, atol=1e-5, rtol=0)
-
+    part, source = spec.__name__.lower(), f"transformers {type(model).__name__}"
+    parity(part, source, "features", features, theirs)
     features.square().sum().backward()
     theirs.square().sum().backward()
     own = dict(ours.transformer.named_parameters())
-    theirs_by_name = {n: p.grad for n, p in model.named_parameters() if n in own}
-    largest = max(float(grad.abs().max()) for grad in theirs_by_name.values())
-    for name, grad in theirs_by_name.items():
-        torch.testing.assert_close(own[name].grad / largest, grad / largest, atol=1e-5, rtol=0)
-    assert all(parameter.grad is not None for parameter in own.values())
+    official_grads = {n: p.grad for n, p in model.named_parameters() if n in own}
+    parity(part, source, "gradients", {name: each.grad for name, each in own.items()}, official_grads)
 
 
 @pytest.mark.parametrize(("spec", "expected"), [(Clip, True), (Siglip, False)])
@@ -206,6 +204,40 @@ def test_missing_and_incomplete_checkpoints_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"not a safetensors file")
     with pytest.raises(CheckpointError, match="cannot be read"):
         spec.load_weights(spec.build())
+
+
+@pytest.mark.parametrize("spec", [Clip, Siglip])
+def test_everything_wrong_with_a_checkpoint_is_said_at_once_and_nothing_is_loaded(spec: Spec, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    official(spec, tmp_path)
+    tensors = load_file(tmp_path / "model.safetensors")
+    inner = "encoder.layers.0."
+    (start,) = {name.partition(inner)[0] for name in tensors if inner in name}
+    del tensors[f"{start}{inner}mlp.fc1.weight"]
+    tensors[f"{start}{inner}mlp.fc3.weight"] = torch.zeros(2)
+    tensors[f"{start}{inner}mlp.fc1.bias"] = torch.zeros(47)
+    tensors[f"{start}{inner}mlp.fc2.bias"] = torch.zeros(32, dtype=torch.int8)
+    tensors[f"{start}{inner}layer_norm1.bias"][3] = float("nan")
+    save_file(tensors, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    module = spec(**SIZES, weights=str(tmp_path)).build()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    with pytest.raises(CheckpointError) as error:
+        spec(**SIZES, weights=str(tmp_path)).load_weights(module)
+    for line in (
+        f"missing: {inner}mlp.fc1.weight",
+        f"unexpected: {inner}mlp.fc3.weight",
+        f"shape of {inner}mlp.fc1.bias: [47] in the file, [48] in the model",
+        f"type of {inner}mlp.fc2.bias: torch.int8 in the file",
+        f"values of {inner}layer_norm1.bias: NaN or infinity",
+    ):
+        assert line in str(error.value)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+
+
+def test_layers_and_towers_that_are_not_needed_may_be_there_but_nothing_else(tmp_path: Path) -> None:
+    official(Siglip, tmp_path)
+    loaded(Siglip(**SIZES, layer=1, final_norm=False, weights=str(tmp_path)))
 
 
 def test_another_image_size_is_refused() -> None:

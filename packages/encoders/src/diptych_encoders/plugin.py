@@ -10,7 +10,9 @@ def diptych_register_encoder() -> list[Component]:
     return [
         Component("clip", "diptych_encoders.clip:Clip", "CLIP vision transformer, any layer"),
         Component("eva-clip", "diptych_encoders.eva_clip:EvaClip", "EVA-CLIP vision transformer, BLIP3-o's targets"),
+        Component("dinov2", "diptych_encoders.dinov2:Dinov2", "DINOv2 vision transformer, self-supervised features"),
         Component("siglip", "diptych_encoders.siglip:Siglip", "SigLIP vision transformer, any layer"),
+        Component("siglip2", "diptych_encoders.siglip2:Siglip2", "SigLIP 2 vision transformer, fixed or NaFlex"),
     ]
 
 
@@ -27,6 +29,12 @@ def diptych_register_autoencoder() -> list[Component]:
             "autoencoder-tiny",
             "diptych_encoders.autoencoder_tiny:AutoencoderTiny",
             "small convolutional autoencoder without a posterior (TAESD)",
+        ),
+        Component(
+            "dc-ae",
+            "diptych_encoders.dc_ae:DcAe",
+            "deep compression autoencoder of SANA, 32 pixels a side to one latent",
+            aliases=("autoencoder-dc",),
         ),
     ]
 

@@ -153,7 +153,10 @@ def _stored_config(kind: Any, source: str, place: str, subfolder: str | None) ->
 
 
 def _plain(value: Any) -> Any:
-    """Make configuration values comparable: lists and tuples alike, no shift is a shift of 0."""
+    """Make configuration values comparable: lists and tuples alike, no shift is a shift of 0, one word many times."""
     if value is None:
         return 0.0
-    return tuple(value) if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    items = tuple(map(_plain, value))
+    return items[0] if items and isinstance(items[0], str) and len(set(items)) == 1 else items

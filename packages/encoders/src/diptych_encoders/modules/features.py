@@ -29,7 +29,8 @@ class VisionFeatures(nn.Module):
         grid: int,
         extra_tokens: int = 0,
         keep_extra: bool = False,
-        out_grid: int | None = None,
+        pool: int = 1,
+        pool_to: int | None = None,
         project: int | None = None,
         unit_features: bool = False,
     ) -> None:
@@ -42,8 +43,8 @@ class VisionFeatures(nn.Module):
             grid: patches along a side.
             extra_tokens: tokens before the grid.
             keep_extra: whether these stay, before the grid.
-            out_grid: the grid is averaged to this side, where it divides the grid over squares of patches; none
-                leaves it as it is.
+            pool: the grid is averaged over pool x pool squares.
+            pool_to: the grid is averaged to pool_to x pool_to instead; windows as in adaptive pooling.
             project: width of a linear map without bias, or None for no such map.
             unit_features: give each feature mean 0 and variance 1 over its channels (layer norm without weights).
         """
@@ -53,7 +54,7 @@ class VisionFeatures(nn.Module):
         if self.projection is not None:
             nn.init.normal_(self.projection.weight, std=width**-0.5)
         self.unit_norm = nn.LayerNorm(project or width, elementwise_affine=False) if unit_features else None
-        self.grid, self.out_grid = grid, out_grid or grid
+        self.grid, self.pool, self.pool_to = grid, pool, pool_to
         self.extra_tokens, self.keep_extra = extra_tokens, keep_extra
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -68,15 +69,30 @@ class VisionFeatures(nn.Module):
         Raises:
             ValueError: if the images are not of the spec's size.
         """
-        states = self.states(pixels)
+        return self.features(self.states(pixels), self.grid_of(pixels))
+
+    def features(self, states: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Pool and project states `[b n d]` whose last tokens are a grid of this height and width.
+
+        Raises:
+            ValueError: if `pool` does not divide the grid.
+        """
         extra, patches = states[:, : self.extra_tokens], states[:, self.extra_tokens :]
-        if self.out_grid != self.grid:
-            squares = rearrange(patches, "b (h w) d -> b d h w", h=self.grid)
-            patches = rearrange(F.adaptive_avg_pool2d(squares, self.out_grid), "b d h w -> b (h w) d")
+        if self.pool > 1 or self.pool_to:
+            height, width = grid
+            if height % self.pool or width % self.pool:
+                raise ValueError(f"a grid of {height} x {width} cannot be averaged over squares of {self.pool}")
+            side = (self.pool_to, self.pool_to) if self.pool_to else (height // self.pool, width // self.pool)
+            squares = rearrange(patches, "b (h w) d -> b d h w", h=height)
+            patches = rearrange(F.adaptive_avg_pool2d(squares, side), "b d h w -> b (h w) d")
         features = torch.cat([extra, patches], dim=1) if self.keep_extra else patches
         if self.projection is not None:
             features = self.projection(features)
         return features if self.unit_norm is None else self.unit_norm(features)
+
+    def grid_of(self, pixels: Tensor) -> tuple[int, int]:
+        """Return the height and width of the grid of patches that pixels `[b 3 h w]` give."""
+        return self.grid, self.grid
 
     def states(self, pixels: Tensor) -> Tensor:
         """Return the states of the chosen layer `[b n d]`, extra tokens first, not pooled or projected."""
@@ -96,7 +112,8 @@ def options_of(spec: VisionTransformer) -> dict[str, Any]:
         "grid": spec.patch_grid,
         "extra_tokens": spec.extra_tokens,
         "keep_extra": getattr(spec, "cls", "drop") == "keep",
-        "out_grid": spec.grid,
+        "pool": spec.pool,
+        "pool_to": spec.pool_to,
         "project": spec.project,
         "unit_features": spec.unit_features,
     }
