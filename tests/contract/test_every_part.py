@@ -22,6 +22,8 @@ TINY_KL = {"widths": [4, 8], "norm_groups": 2}
 SANA = {"heads": 2, "head_width": 4, "cross_heads": 2, "layers": 1, "qk_norm": True}
 WIDER = {"caption_width": 8, "connector": {"type": "mlp-norm", "in_width": 5, "out_width": 8}}
 UNET = {"widths": [8], "blocks": 1, "attention_layers": [1], "head_width": 4, "norm_groups": 4, "size_width": 4}
+TINY_DC = {"image_size": 16, "channels": 4, "widths": [8, 16], "encoder_layers": [1, 1], "decoder_layers": [1, 1]}
+TINY_DC |= {"attention_from": 1, "head_width": 4}
 # kind/type -> fields of a tiny spec, or several of them
 EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "backbone/plain-transformer": {"width": 8, "layers": 2, "heads": 2, "vocabulary": 11},
@@ -45,9 +47,12 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
         {**VIT, "pool": 2},
         {**VIT, "activation": "swiglu", "post_norm": False, "sub_norm": True, "rotary": 2, "cls": "keep", "pool_to": 3},
     ],
+    "encoder/dinov2": [{**VIT, "trained_size": 24}, {**VIT, "activation": "swiglu", "cls": "keep", "layer": 1}],
+    "encoder/siglip2": [VIT, {**VIT, "flexible": 3, "pool": 2}],
     "encoder/siglip": [VIT, {**VIT, "pool": 2, "unit_features": True}],
     "autoencoder/autoencoder-kl": {"image_size": 16, "channels": 3, **TINY_KL},
     "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
+    "autoencoder/dc-ae": [TINY_DC, {**TINY_DC, "scales": [], "resample": "shuffle", "batch_norm": True}],
     "connector/linear": {"in_width": 6, "out_width": 8},
     "connector/mlp": [{"in_width": 6, "out_width": 8, "tokens": 4, "positions": on} for on in (False, True)],
     "connector/mlp-norm": {"in_width": 6, "out_width": 8},
