@@ -15,7 +15,6 @@ UNKNOWN = {
     "blip3o-8b": {"backbone"},
     "blip3o-next-edit": {
         "vision.tokens",
-        "vision.vae",
         "generate.tokens.head",
         "generate.latents.condition.of.0",
         "generate.latents.condition.of.1",
