@@ -139,6 +139,11 @@ def diptych_register_guidance() -> list[Component]:
             "diptych_heads.guidance.specs:Projected",
             "extrapolates across the conditional prediction only",
         ),
+        Component(
+            "text-and-image",
+            "diptych_heads.guidance.specs:TextAndImage",
+            "a scale for the text and one for the picture, for editing",
+        ),
     ]
 
 

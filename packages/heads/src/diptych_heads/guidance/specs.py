@@ -1,4 +1,4 @@
-"""The specs of the guidances: `classifier-free` and `apg`."""
+"""The specs of the guidances."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from diptych.spec.part import PartSpec, setting
 if TYPE_CHECKING:
     from diptych_heads.guidance.classifier_free import ClassifierFreeGuidance
     from diptych_heads.guidance.projected import ProjectedGuidance
+    from diptych_heads.guidance.text_and_image import TextAndImageGuidance
 
 _UNIT = [validators.ge(0), validators.le(1)]
 _SCALE = "1 is the conditional prediction itself, more exaggerates what the condition changes"
@@ -62,6 +63,11 @@ class Projected(PartSpec):
     )
     start: float = setting(_START, default=1.0, check=_UNIT)
     end: float = setting(_END, default=0.0, check=_UNIT)
+    momentum: float = setting(
+        "share of the last step's direction that is added to this one's; the paper's is -0.5",
+        default=0.0,
+        check=[validators.gt(-1), validators.lt(1)],
+    )
 
     def __attrs_post_init__(self) -> None:
         """Refuse an empty interval."""
@@ -71,7 +77,39 @@ class Projected(PartSpec):
         """Make the guidance."""
         from diptych_heads.guidance.projected import ProjectedGuidance
 
-        return ProjectedGuidance(self.scale, self.parallel, self.limit, self.start, self.end)
+        return ProjectedGuidance(
+            self.scale, self.parallel, self.limit, self.start, self.end, self.momentum
+        )
+
+
+@frozen
+class TextAndImage(PartSpec):
+    """Extrapolate towards a picture and towards a text, each with its own scale, for editing."""
+
+    kind: ClassVar[str] = "guidance"
+    image_tokens: int = setting(
+        "how many tokens, the last of the condition, are the picture's", check=validators.ge(1)
+    )
+    text_scale: float = setting(
+        "what the text changes counts this often", default=7.5, check=validators.ge(0)
+    )
+    image_scale: float = setting(
+        "what the picture changes counts this often", default=1.5, check=validators.ge(0)
+    )
+    start: float = setting(_START, default=1.0, check=_UNIT)
+    end: float = setting(_END, default=0.0, check=_UNIT)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse an empty interval."""
+        _check_interval(self.start, self.end)
+
+    def build(self) -> TextAndImageGuidance:
+        """Make the guidance."""
+        from diptych_heads.guidance.text_and_image import TextAndImageGuidance
+
+        return TextAndImageGuidance(
+            self.image_tokens, self.text_scale, self.image_scale, self.start, self.end
+        )
 
 
 def _check_interval(start: float, end: float) -> None:

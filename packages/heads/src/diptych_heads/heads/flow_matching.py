@@ -10,6 +10,7 @@ from torch import Generator, Tensor, nn
 
 from diptych.seeds import noise as draw_noise
 from diptych_heads.draws import at_least_float32, normal_like, uniform
+from diptych_heads.heads.branches import Branches, Guidance, refuse_guidance_without_effect
 from diptych_heads.mixing import Mixing, NoiseSchedule
 from diptych_heads.predictions import (
     Prediction,
@@ -34,18 +35,6 @@ class Sampler(Protocol):
 
     def sample(self, velocity: Callable[[Tensor, float], Tensor], noise: Tensor) -> Tensor:
         """Integrate a velocity from t = 1 to 0."""
-        ...
-
-
-class Guidance(Protocol):
-    """What a built guidance offers."""
-
-    def needs_null(self, t: float) -> bool:
-        """Say whether `combine` uses the null prediction at time t."""
-        ...
-
-    def combine(self, conditional: Tensor, null: Tensor | None, t: float) -> Tensor:
-        """Combine both predictions."""
         ...
 
 
@@ -103,9 +92,14 @@ class FlowMatchingHead(nn.Module):
         context = self.network.prepare(condition.to(self._dtype(condition)), mask)
         predicted = self._predict(mixing.mix(target, noise), t, context)
         error = (predicted - training_target(self.prediction, target, noise, mixing)).square()
+        weight = self.error_weight(mixing)
+        return (error if weight is None else error * weight).mean(dim=(1, 2))
+
+    def error_weight(self, mixing: Mixing) -> Tensor | None:
+        """Return what squared errors are multiplied by; None for nothing."""
         if self.loss_on == "velocity":
-            error = error * velocity_error_weight(self.prediction, mixing)
-        return error.mean(dim=(1, 2))
+            return velocity_error_weight(self.prediction, mixing)
+        return None
 
     def dropped(self, condition: Tensor, generator: Generator) -> Tensor:
         """Zero the whole condition `b q d` of a random share of samples."""
@@ -129,6 +123,9 @@ class FlowMatchingHead(nn.Module):
         both predictions are one call of the network on twice the batch; elsewhere the null branch
         is not computed.
 
+        Raises:
+            RequestError: if there is guidance, but a condition is the null condition.
+
         Args:
             condition: `b q condition_width`.
             mask: real tokens of the condition, bool `b q`, or None.
@@ -145,40 +142,26 @@ class FlowMatchingHead(nn.Module):
         if self.narrow_state:
             state = state.to(self._dtype(condition))
         noise = draw_noise((height * width, channels), generators, like=state)
-        context = self.network.prepare(condition.to(self._dtype(condition)), mask)
-        guided: Any = None
-
-        def context_of(with_null: bool) -> Any:
-            nonlocal guided
-            if with_null and guided is None:
-                guided = self._with_null(context, condition, mask)
-            return guided if with_null else context
+        refuse_guidance_without_effect(guidance, condition, self.drop_condition)
+        own = condition.to(self._dtype(condition))
+        branches = Branches(self.network, own, mask, guidance)
 
         def velocity(x: Tensor, t: float) -> Tensor:
-            with_null = guidance is not None and guidance.needs_null(t)
-            own = torch.cat([x, x]) if with_null else x
-            moment = own.new_full((len(own),), t)
-            predicted = self._predict(own, moment, context_of(with_null))
-            mixing = Mixing.at(self.noise_schedule, moment, dims=own.ndim)
-            found = to_velocity(self.prediction, predicted, own, mixing)
-            if guidance is None or not with_null:
-                return found
-            conditional, null = found.chunk(2)
-            return guidance.combine(conditional, null, t)
+            def run(x: Tensor, context: Any) -> Tensor:
+                moment = x.new_full((len(x),), t)
+                predicted = self._predict(x, moment, context)
+                mixing = Mixing.at(self.noise_schedule, moment, dims=x.ndim)
+                return to_velocity(self.prediction, predicted, x, mixing)
+
+            return branches.velocity(x, t, run)
 
         def fresh() -> Tensor:
             return draw_noise((height * width, channels), generators, like=state)
 
         flow = Flow(velocity, self.noise_schedule, fresh)
-        return (sampler or EulerSampler()).sample(flow, noise)
-
-    def _with_null(self, context: Any, condition: Tensor, mask: Tensor | None) -> Any:
-        """Prepare for twice the batch: the samples as they are, then under the null condition."""
-        if hasattr(self.network, "with_null"):
-            return self.network.with_null(context, len(condition))
-        both = torch.cat([condition, torch.zeros_like(condition)])
-        masks = None if mask is None else torch.cat([mask, mask])
-        return self.network.prepare(both.to(self._dtype(both)), masks)
+        made = (sampler or EulerSampler()).sample(flow, noise)
+        branches.warn_if_idle()
+        return made
 
     def _predict(self, x: Tensor, t: Tensor, context: Any) -> Tensor:
         """Run the network on tokens `b n c` in its own dtype; the answer is in x's."""
