@@ -16,6 +16,7 @@ from diptych.testing import Example, cases, name_of_case
 GRID = {"channels": 6, "height": 2, "width": 2}
 VIT = {"hidden_width": 16, "depth": 2, "heads": 2, "image_size": 16, "patch_size": 4, "project": 6}
 NETWORK = {"hidden_width": 16, "layers": 1, "heads": 2, "condition_width": 5, **GRID}
+MLP = {"hidden_width": 16, "layers": 1, "condition_width": 5, **GRID}
 SPECIAL = {"special": ["<|a|>", "<|b|>"]}
 TOWER = {"width": 8, "heads": 2, "mlp_width": 8, "patch_size": 4, "window": 8}
 TINY_KL = {"widths": [4, 8], "norm_groups": 2}
@@ -66,6 +67,10 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "normaliser/principal-components": {"kept": 3, "channels": 5},
     "head/linear-readout": {"condition_width": 5, "channels": 6},
     "head/flow-matching": {"network": {"type": "dit", **NETWORK}, **GRID},
+    "head/diffusion": [
+        {"network": {"type": "dit", **NETWORK}, **GRID},
+        {"network": {"type": "mlp", **MLP}, "prediction": "noise", **GRID},
+    ],
     "head/regression": [
         {"readout": readout, "hidden_width": 16, "heads": 2, "condition_width": 5, **GRID}
         for readout in ("transformer", "linear")
@@ -74,6 +79,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "head/linear": {"width": 8, "vocabulary": 11},
     "network/lumina-next": {**NETWORK, "ffn_multiple_of": 8},
     "network/dit": [{**NETWORK, "positions": positions} for positions in ("sin-cos", "learned")],
+    "network/mlp": MLP,
     "network/sana": [{**SANA, "condition_width": 5, **GRID, **more} for more in ({"caption_width": 5}, WIDER)],
     "network/sdxl-unet": {**UNET, "condition_width": 5, **GRID},
     "noise_schedule/linear": [{}, {"shift": 3.0}],
@@ -114,7 +120,12 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "dataset/emoji-scenes": [{"task": task} for task in ("ask", "paint", "imagine")],
     "dataset/easy-vqa": {},
 }
-FREE = {"head/next-token": {"width": 8}, "head/regression": {"q": 4}, "head/flow-matching": {"condition_width": 5}}
+FREE = {
+    "head/next-token": {"width": 8},
+    "head/regression": {"q": 4},
+    "head/flow-matching": {"condition_width": 5},
+    "head/diffusion": {"condition_width": 5, "q": 4},
+}
 # these need a file, a whole model or a judge to run: their specs are checked here, their work elsewhere
 SPEC_ONLY: dict[str, dict[str, Any]] = {
     "tokenizer/file": {"path": "tokenizer.json"},
@@ -143,7 +154,7 @@ def examples():
     for name, written in EXAMPLES.items():
         several = written if isinstance(written, list) else [written]
         for number, fields in enumerate(several):
-            more = {"sampler": sampler, "guidance": guidance} if name == "head/flow-matching" else {}
+            more = {"sampler": sampler, "guidance": guidance} if name in ("head/flow-matching", "head/diffusion") else {}
             free = FREE.get(name, {})
             note = str(number) if len(several) > 1 else ""
             yield Example(spec_of(name, fields), free=free, note=note, **more)

@@ -1,13 +1,12 @@
 import pytest
 import torch
+from head_cases.oracle import Oracle
 from head_cases.small import CONDITION, GRID, NETWORKS, TOKENS, normal, shaken
-from torch import nn
 
 from diptych.seeds import generators
 from diptych_heads.guidance.specs import ClassifierFree, Projected
 from diptych_heads.heads.specs import FlowMatching
 from diptych_heads.noise_schedules.specs import Cosine, Linear
-from diptych_heads.predictions import training_target
 from diptych_heads.samplers.specs import AdamsBashforth2, Ddim, Euler, Heun
 
 
@@ -24,24 +23,6 @@ def counted(head):
     calls = []
     head.network.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
     return calls
-
-
-class Oracle(nn.Module):
-    """Knows the clean target, and predicts what is asked for from it."""
-
-    def __init__(self, clean, schedule, kind):
-        super().__init__()
-        self.clean, self.schedule, self.kind = clean, schedule, kind
-
-    def prepare(self, condition, mask):
-        return None
-
-    def forward(self, x, t, context):
-        from diptych_heads.mixing import Mixing
-
-        mixing = Mixing.at(self.schedule, t, dims=4)
-        noise = (x - mixing.alpha * self.clean) / mixing.sigma.clamp(min=1e-9)
-        return training_target(self.kind, self.clean, noise, mixing)
 
 
 @pytest.mark.parametrize("prediction", ["velocity", "clean", "noise", "v"])

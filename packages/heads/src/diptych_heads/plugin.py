@@ -28,6 +28,11 @@ def diptych_register_network() -> list[Component]:
         Component(
             "dit", "diptych_heads.networks.specs:Dit", "diffusion transformer with adaLN-zero"
         ),
+        Component(
+            "mlp",
+            "diptych_heads.networks.mlp_spec:Mlp",
+            "denoises each token on its own, under a condition token of its own (MAR)",
+        ),
     ]
 
 
@@ -39,6 +44,11 @@ def diptych_register_head() -> list[Component]:
             "flow-matching",
             "diptych_heads.heads.specs:FlowMatching",
             "carries noise to targets; any network, schedule, sampler and guidance",
+        ),
+        Component(
+            "diffusion",
+            "diptych_heads.heads.diffusion_spec:Diffusion",
+            "takes noise off targets: v, noise or clean prediction, min-SNR weights",
         ),
         Component(
             "regression",
