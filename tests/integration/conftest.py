@@ -12,13 +12,14 @@ DATA = Path(__file__).parents[1] / "data" / "blip3o"
 
 @pytest.fixture(scope="session")
 def blip3o_folder(tmp_path_factory):
-    """The folder as the original code writes it; its config does not say the heads of a tower that has no name."""
+    """The folder as the original code writes it; its config does not say two sizes that its code did."""
     folder = tmp_path_factory.mktemp("original")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(DATA / name, folder / name)
     shutil.copy(DATA / "blip3o.weights.safetensors", folder / "model.safetensors")
     config = json.loads((DATA / "blip3o.config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**config, "gen_vision_config": {"heads": 4}}, indent=1))
+    config |= {"gen_vision_config": {"heads": 4}, "und_image_size": 56}
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
     return folder
 
 

@@ -84,7 +84,7 @@ def test_tensors_that_are_missing_or_too_many(folder):
         "unexpected: model.dit.model.layers.0.extra becomes generate.features.head.network.layers.0.extra",
         "missing: nothing in the checkpoint becomes generate.features.head.network.layers.0.norm2.weight F32 [48]",
         "unexpected: model.mm_projector.weight F32 [2 3]",
-        "missing: nothing in the checkpoint becomes backbone.model.model.layers.1.self_attn.q_proj.bias F32 [64]",
+        "becomes backbone.model.model.language_model.layers.1.self_attn.q_proj.bias F32 [64]",
     ):
         assert line in text
 

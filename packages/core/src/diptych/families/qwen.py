@@ -43,19 +43,88 @@ def text_config(backbone: PartSpec) -> dict[str, Any]:
     return {**config, **dict(spec.extra), "vocab_size": spec.vocabulary}
 
 
-def text_rules(*, tied: bool) -> list[AnyRule]:
+def text_rules(*, tied: bool, ours: str = "backbone.model.model") -> list[AnyRule]:
     """Name the tensors of a text model: embeddings, layers, final norm, output."""
-    ours = "backbone.model"
     output: AnyRule = (
         repeat("lm_head.weight", of="model.embed_tokens.weight")
         if tied
-        else rename("lm_head.weight", f"{ours}.lm_head.weight")
+        else rename("lm_head.weight", "backbone.model.lm_head.weight")
     )
     return [
-        rename("model.embed_tokens.weight", f"{ours}.model.embed_tokens.weight"),
-        rename("model.layers.{layer}.{rest...}", f"{ours}.model.layers.{{layer}}.{{rest...}}"),
-        rename("model.norm.weight", f"{ours}.model.norm.weight"),
+        rename("model.embed_tokens.weight", f"{ours}.embed_tokens.weight"),
+        rename("model.layers.{layer}.{rest...}", f"{ours}.layers.{{layer}}.{{rest...}}"),
+        rename("model.norm.weight", f"{ours}.norm.weight"),
         output,
+    ]
+
+
+VL_FIELDS = {
+    "width": "hidden_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "kv_heads": "num_key_value_heads",
+    "mlp_width": "intermediate_size",
+    "max_length": "max_position_embeddings",
+    "tied": "tie_word_embeddings",
+    "rope_theta": "rope_theta",
+    "norm_eps": "rms_norm_eps",
+}
+"""Fields of `qwen2.5-vl`, and of the configs that transformers 4 wrote."""
+TOWER_FIELDS = {
+    "width": "hidden_size",
+    "layers": "depth",
+    "heads": "num_heads",
+    "mlp_width": "intermediate_size",
+    "patch_size": "patch_size",
+    "merge": "spatial_merge_size",
+    "window": "window_size",
+    "whole": "fullatt_block_indexes",
+}
+_READING = "und_image_size"
+
+
+def vl_backbone(foreign: Foreign) -> dict[str, Any]:
+    """Describe a Qwen2.5-VL of transformers 4 as a backbone.
+
+    The side that pictures are brought to, 448, is in the code of BLIP3-o and not in its config; another may stand there
+    as `und_image_size`.
+    """
+    return {
+        "type": "qwen2.5-vl",
+        **{ours: foreign.value(theirs) for ours, theirs in VL_FIELDS.items()},
+        "mrope_section": foreign.value("rope_scaling.mrope_section"),
+        "tower": {ours: foreign.value(f"vision_config.{theirs}") for ours, theirs in TOWER_FIELDS.items()},
+        "image_size": foreign.config.get(_READING, 448),
+    }
+
+
+def vl_config(backbone: PartSpec, original: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of the foreign config that a Qwen2.5-VL decides; the inverse of `vl_backbone`."""
+    spec: Any = backbone
+    tower = {theirs: getattr(spec.tower, ours) for ours, theirs in TOWER_FIELDS.items()}
+    tower |= {"fullatt_block_indexes": list(spec.tower.whole), "out_hidden_size": spec.width}
+    config = {theirs: getattr(spec, ours) for ours, theirs in VL_FIELDS.items()}
+    if spec.image_size != original.get(_READING, 448):
+        config[_READING] = spec.image_size
+    return {
+        **config,
+        "vocab_size": spec.vocabulary,
+        "rope_scaling": {
+            "type": "default",
+            "rope_type": "default",
+            **original.get("rope_scaling", {}),
+            "mrope_section": list(spec.mrope_section),
+        },
+        "vision_config": {"model_type": "qwen2_5_vl", **original.get("vision_config", {}), **tower},
+    }
+
+
+def vl_rules(*, tied: bool) -> list[AnyRule]:
+    """Name the tensors of a Qwen2.5-VL as transformers 4 wrote them: the tower beside the text model."""
+    ours = "backbone.model.model"
+    return [
+        rename("visual.{rest...}", f"{ours}.visual.{{rest...}}"),
+        *text_rules(tied=tied, ours=f"{ours}.language_model"),
     ]
 
 

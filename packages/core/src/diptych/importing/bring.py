@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from attrs import evolve, frozen
+from attrs import frozen
 
 from diptych.checkpoint.folder import whole_folder
 from diptych.checkpoint.io import write_description
@@ -23,6 +23,7 @@ from diptych.importing.stream import write_stream
 from diptych.importing.wanted import wanted_tensors
 from diptych.plugins import registry
 from diptych.prompt import PromptBuilder
+from diptych.spec.files import merge
 from diptych.spec.model import ModelSpec
 from diptych.spec.structure import structure
 from diptych.spec.wiring import resolve
@@ -81,7 +82,7 @@ def import_checkpoint(
     foreign = Foreign(read_config(folder / importer.config_file), stored.facts, folder)
     importer.check(foreign)
     with torch.random.fork_rng(devices=[]):
-        described = evolve(read_foreign(importer, foreign, folder), numerics=numerics)
+        described = read_foreign(importer, foreign, folder, numerics)
         _check_ids(described)  # before the tokens that are missing would be added
         spec = resolve(described, str(folder)).spec
         wanted = wanted_tensors(spec)
@@ -137,9 +138,10 @@ def read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def read_foreign(importer: Importer, foreign: Foreign, folder: Path) -> ModelSpec:
+def read_foreign(importer: Importer, foreign: Foreign, folder: Path, numerics: str = "clean") -> ModelSpec:
     """Translate a foreign config into a model spec."""
-    return structure({"name": folder.resolve().name, **importer.describe(foreign)}, ModelSpec, str(folder))
+    data = {"name": folder.resolve().name, **importer.describe(foreign), "numerics": numerics}
+    return structure(merge(data, importer.reference) if numerics == "reference" else data, ModelSpec, str(folder))
 
 
 def refuse(plan: Plan, what: str, remedy: str) -> None:

@@ -79,6 +79,11 @@ class Importer(PartSpec):
     def describe(self, foreign: Foreign) -> dict[str, Any]:
         """Return the model spec as plain data, its `name` left out."""
 
+    @property
+    def reference(self) -> Mapping[str, Any]:
+        """Return what else the model spec says under reference numerics, as plain data; nothing beyond the switches."""
+        return {}
+
     @abstractmethod
     def rules(self, foreign: Foreign) -> Sequence[AnyRule]:
         """Return the table: their names -> ours."""

@@ -177,5 +177,5 @@ def _comparable(spec: ModelSpec) -> dict[str, Any]:
     return {
         path: value
         for path, value in flat.items()
-        if not path.startswith(free) and ".sampler" not in path and ".guidance" not in path
+        if not path.startswith(free) and not any(each in path for each in (".sampler", ".guidance", ".timesteps"))
     }

@@ -10,9 +10,9 @@ from attrs import frozen
 from diptych.errors import CheckpointError, suggest
 from diptych.families.blip3o.denoiser import describe_denoiser
 from diptych.families.blip3o.prompt import PROMPT
-from diptych.families.qwen import text_backbone, text_config, text_rules, token_ids
+from diptych.families.qwen import token_ids, vl_backbone, vl_config, vl_rules
 from diptych.importing.importer import Foreign, Importer
-from diptych.importing.rules import AnyRule, rename, skip
+from diptych.importing.rules import AnyRule, rename
 from diptych.spec.model import ModelSpec
 
 
@@ -34,10 +34,11 @@ class Blip3o(Importer):
     def describe(self, foreign: Foreign) -> dict[str, Any]:
         """Translate the config; sizes of the denoiser are read from its tensors, which no config states."""
         return {
-            "backbone": text_backbone(foreign, "qwen2"),
+            "backbone": vl_backbone(foreign),
             "tokenizer": self.tokenizer(foreign, foreign.value("vocab_size")),
             "prompt": {**PROMPT, "token_ids": token_ids(foreign.config)},
             "vision": {"clip": _tower(foreign)},
+            "understand": {"encoder": "backbone"},
             "text": {"type": "next-token"},
             "generate": [
                 {
@@ -51,14 +52,18 @@ class Blip3o(Importer):
             ],
         }
 
+    @property
+    def reference(self) -> Mapping[str, Any]:
+        """Draw the times of training from BLIP3-o's table of 1000."""
+        return {"generate": [{"name": "features", "head": {"timesteps": {"type": "reference-integer"}}}]}
+
     def rules(self, foreign: Foreign) -> Sequence[AnyRule]:
         """Return the table."""
         return [
-            *text_rules(tied=bool(foreign.value("tie_word_embeddings"))),
+            *vl_rules(tied=bool(foreign.value("tie_word_embeddings"))),
             rename("model.latent_queries", "generate.features.condition.queries", unit_axes=(0,)),
             rename(f"{DENOISER}.{{rest...}}", "generate.features.head.network.{rest...}"),
             rename(f"{TOWER}.{{rest...}}", "vision.clip.transformer.{rest...}"),
-            skip("visual.{rest...}", "the backbone of this spec is a text model"),
         ]
 
     def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +71,7 @@ class Blip3o(Importer):
         tower: Any = spec.vision["clip"]
         step: Any = spec.generate[0]
         config = {"model_type": self.model_types[0], "gen_vision_tower": "eva-clip", **original}
-        config |= text_config(spec.backbone)
+        config |= vl_config(spec.backbone, original)
         config |= {
             "n_query": step.condition.count,
             "gen_hidden_size": tower.width,
