@@ -154,7 +154,8 @@ def examples():
     for name, written in EXAMPLES.items():
         several = written if isinstance(written, list) else [written]
         for number, fields in enumerate(several):
-            more = {"sampler": sampler, "guidance": guidance} if name in ("head/flow-matching", "head/diffusion") else {}
+            samples = name in ("head/flow-matching", "head/diffusion")
+            more = {"sampler": sampler, "guidance": guidance} if samples else {}
             free = FREE.get(name, {})
             note = str(number) if len(several) > 1 else ""
             yield Example(spec_of(name, fields), free=free, note=note, **more)
