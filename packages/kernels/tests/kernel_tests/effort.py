@@ -8,7 +8,7 @@ import os
 
 from hypothesis import HealthCheck, Phase, settings
 
-from kernel_tests.devices import DEVICE
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS
 
 
 _EXAMPLES = {"ci": 40, "mutation": 40, "gpu": 300, "nightly": 1000}
@@ -27,3 +27,6 @@ thorough = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 brief = settings(thorough, max_examples=max(10, _EXAMPLES[PROFILE] // 4))
+
+# Each costs seconds to trace; Inductor's way through a reference is plain torch.
+TRACED = IMPLEMENTATIONS if PROFILE == "nightly" else IMPLEMENTATIONS[-1:]

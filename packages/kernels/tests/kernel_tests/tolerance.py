@@ -11,7 +11,12 @@ SLACK = 4.0
 
 
 def assert_close(
-    name: str, actual: Tensor, exact: Tensor, magnitude: Tensor, summands: int
+    name: str,
+    actual: Tensor,
+    exact: Tensor,
+    magnitude: Tensor,
+    summands: int,
+    also: Tensor | None = None,
 ) -> None:
     """Raises unless ``actual`` is ``exact``, computed in float32 and rounded once.
 
@@ -22,13 +27,15 @@ def assert_close(
         magnitude: Sum of the absolute values of the terms that make up each element: what
             float32 errors are relative to, also where the terms cancel.
         summands: How many terms the longest sum has.
+        also: Errors that the definition itself allows, such as of an intermediate that it rounds.
     """
     assert actual.shape == exact.shape, f"{name}: shape {actual.shape}, expected {exact.shape}"
     kind = torch.finfo(actual.dtype)
     value = actual.detach().double().cpu()
     exact, magnitude = exact.detach().double().cpu(), magnitude.detach().double().cpu()
-    rounding = 0.505 * (kind.eps * exact.abs()).clamp_min(kind.smallest_normal * kind.eps)
+    rounding = half_a_unit(exact, actual.dtype)
     allowed = rounding + SLACK * math.sqrt(max(1, summands)) * 2.0**-23 * magnitude
+    allowed = allowed if also is None else allowed + also.detach().double().cpu()
     good = (value - exact).abs() <= allowed
     good |= value.isinf() & (value.sign() == exact.sign()) & (exact.abs() + allowed >= kind.max)
     if not good.all():
@@ -39,3 +46,9 @@ def assert_close(
             f"{abs(value[at] - exact[at]).item():.3g}, allowed {allowed[at].item():.3g} "
             f"({int((~good).sum())} of {good.numel()} elements are off)"
         )
+
+
+def half_a_unit(exact: Tensor, dtype: torch.dtype) -> Tensor:
+    """What rounding to a dtype may change, and a little, for float32 has rounded before."""
+    kind = torch.finfo(dtype)
+    return 0.505 * (kind.eps * exact.abs()).clamp_min(kind.smallest_normal * kind.eps)
