@@ -1,0 +1,1 @@
+"""What the byte table counts: one module an operation, which has ``cases()``."""

@@ -1,0 +1,39 @@
+"""One operation at one shape, as models write it and fused."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Case:
+    """What to count.
+
+    Attributes:
+        shape: In words.
+        inputs: Makes the arguments; those that require a gradient get one.
+        eager: The operation as the model that needs it writes it, from the inputs to a tuple.
+        forward: The fused forward, from the inputs to a tuple.
+        backward: The fused backward, from the inputs; None if the operation has no gradient.
+    """
+
+    shape: str
+    inputs: Callable[[], Sequence[Any]]
+    eager: Callable[..., tuple[Tensor, ...]]
+    forward: Callable[..., object]
+    backward: Callable[..., object] | None
+
+
+def draw(*shape: int, dtype: torch.dtype = torch.bfloat16, learned: bool = True) -> Tensor:
+    """A tensor without values: the table is made under fake tensors."""
+    return torch.empty(shape, dtype=dtype, requires_grad=learned)
+
+
+def rms_norm(x: Tensor, weight: Tensor, eps: float = 1e-6) -> Tensor:
+    """As transformers (``Qwen3RMSNorm``) and diffusers (``RMSNorm``) write it."""
+    wide = x.to(torch.float32)
+    wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + eps)
+    return weight * wide.to(x.dtype)
