@@ -55,7 +55,7 @@ def test_a_context_ends_with_its_exception_and_stays_in_its_thread() -> None:
 def test_unknown_names_are_refused_with_their_source(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(ValueError, match="choose one of reference, compile, triton, auto"):
+    with pytest.raises(ValueError, match="choose one of reference, compile, triton, chunked, auto"):
         requested(name)
     with pytest.raises(ValueError, match="use"), use(name):
         pass

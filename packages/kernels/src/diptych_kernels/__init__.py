@@ -9,11 +9,13 @@ from diptych_kernels.functional import (
     flow_matching_loss,
     gated_residual_norm,
     guided_step,
+    linear_cross_entropy,
     merge_features,
     nearest_code,
     qk_norm_rope,
     swiglu,
 )
+from diptych_kernels.fuse import FuseReport, fuse_, unfuse_
 from diptych_kernels.modules import GatedResidualNorm
 
 
@@ -21,18 +23,22 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Explanation",
+    "FuseReport",
     "GatedResidualNorm",
     "ImplementationUnavailableError",
     "Rejection",
     "explain",
     "flow_interpolate",
     "flow_matching_loss",
+    "fuse_",
     "gated_residual_norm",
     "guided_step",
+    "linear_cross_entropy",
     "merge_features",
     "nearest_code",
     "operations",
     "qk_norm_rope",
     "swiglu",
+    "unfuse_",
     "use",
 ]

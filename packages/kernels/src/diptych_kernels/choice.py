@@ -10,7 +10,7 @@ import torch
 
 
 ENVIRONMENT_VARIABLE = "DIPTYCH_KERNELS"
-NAMES = ("reference", "compile", "triton")
+NAMES = ("reference", "compile", "triton", "chunked")
 AUTO = "auto"
 
 _active: ContextVar[str | None] = ContextVar("diptych_kernels_implementation", default=None)

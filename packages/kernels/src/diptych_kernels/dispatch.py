@@ -16,7 +16,7 @@ class Implementation:
     """One way to compute an operation.
 
     Attributes:
-        name: ``reference``, ``compile`` or ``triton``.
+        name: ``reference``, ``compile``, ``triton`` or ``chunked``.
         load: Imports and returns the function; called when first chosen.
         cannot_run: Why it cannot run in a situation, or None.
         not_by_itself: Why it is not chosen unless asked for, though it could run, or None.
@@ -113,6 +113,11 @@ class Operation:
         explanation = self.explain(request, situation)
         if explanation.chosen is not None:
             return explanation.chosen
+        if request.name not in self._by_name:
+            raise ImplementationUnavailableError(
+                f"{self.name}: {request.by} asks for the implementation {request.name!r}, which "
+                f"this operation does not have; it has {', '.join(self._by_name)}"
+            )
         reason = next(r.reason for r in explanation.rejected if r.name == request.name)
         raise ImplementationUnavailableError(
             f"{self.name}: {request.by} asks for the implementation {request.name!r}, which "

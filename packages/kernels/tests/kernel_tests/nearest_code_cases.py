@@ -15,7 +15,7 @@ from kernel_tests.layouts import LAYOUTS, laid_out
 WIDTHS = (*range(0, 8), 15, 16, 17, 33, 64, 65, 100, 129, 130)
 ROWS = (*range(0, 6), 17, 64, 65, 131)
 CODES = (*range(1, 8), 17, 63, 64, 65, 128, 129, 257, 300)
-SCALES = (1e-4, 1.0, 30.0)
+SCALES = (0.0, 1e-4, 1.0, 30.0)
 DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
