@@ -80,6 +80,8 @@ def rows(case: Case) -> Iterator[str]:
         plain = [a.detach() if isinstance(a, Tensor) else a for a in inputs]
         with counted() as fused:
             case.forward(*plain)
+            if case.forward_also is not None:
+                case.forward_also(*plain)
         yield _row(case.shape, "forward", eager, fused)
         if case.backward is None:
             return
@@ -89,6 +91,8 @@ def rows(case: Case) -> Iterator[str]:
             torch.autograd.grad(outputs, learned, grads, allow_unused=True)
         with counted() as fused:
             case.backward(*plain)
+            if case.backward_also is not None:
+                case.backward_also(*plain)
         yield _row(case.shape, "backward", eager, fused)
 
 

@@ -18,6 +18,9 @@ class Case:
         eager: The operation as the model that needs it writes it, from the inputs to a tuple.
         forward: The fused forward, from the inputs to a tuple.
         backward: The fused backward, from the inputs; None if the operation has no gradient.
+        forward_also: What the fused forward moves beside arguments and results, such as tiles of
+            logits, as calls that move as much; only counted, never timed.
+        backward_also: The same of the fused backward.
     """
 
     shape: str
@@ -25,6 +28,8 @@ class Case:
     eager: Callable[..., tuple[Tensor, ...]]
     forward: Callable[..., object]
     backward: Callable[..., object] | None
+    forward_also: Callable[..., object] | None = None
+    backward_also: Callable[..., object] | None = None
 
 
 def draw(*shape: int, dtype: torch.dtype = torch.bfloat16, learned: bool = True) -> Tensor:

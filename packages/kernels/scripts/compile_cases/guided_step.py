@@ -23,8 +23,8 @@ def _case(name: str, kernel: Any, size: int, full: bool) -> Case:
     for tensor in ("x", "conditional", "null", "before"):
         numbers |= {f"{tensor}_b": size, f"{tensor}_m": 1}
     numbers |= {
-        "size": size, "blocks": -(-size // BLOCK), "size_each": parts.each, "parts": parts.count,
-        "BLOCK": BLOCK, "BLOCK_PARTS": power_of_two(parts.count),
+        "size": size, "blocks": -(-size // BLOCK), "size_each": parts.each, "parts": parts.number,
+        "BLOCK": BLOCK, "BLOCK_PARTS": power_of_two(parts.number),
     }  # fmt: skip
     flags = "guided, rescaled, two steps" if full else "euler alone"
     return Case(kernel, name, f"m {size}", flags, pointers, numbers, lambda wave: WARPS)

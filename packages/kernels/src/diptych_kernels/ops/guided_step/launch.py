@@ -21,7 +21,7 @@ _MOST_PARTS = 128  # whose moments every program of a sample adds up
 class Parts(NamedTuple):
     """Into how many parts a sample is cut for its moments, and the elements of each."""
 
-    count: int
+    number: int
     each: int
 
 
@@ -55,19 +55,19 @@ def launch_step(
     moments = None
     with on_device(x):
         if null is not None and rescale > 0:
-            shape = (samples, 4, parts.count)
+            shape = (samples, 4, parts.number)
             moments = torch.empty(shape, dtype=torch.float32, device=x.device)
-            moments_kernel[(samples * parts.count,)](
+            moments_kernel[(samples * parts.number,)](
                 conditional, null, pointers[1], moments, values[1],
-                *conditional.stride(), *null.stride(), size, parts.each, parts.count,
+                *conditional.stride(), *null.stride(), size, parts.each, parts.number,
                 BLOCK=BLOCK, num_warps=WARPS,
             )  # fmt: skip
         step_kernel[(samples * blocks,)](
             x, conditional, null, before, moments, out, followed if velocity else None,
             *pointers, *values, float(rescale),
             *x.stride(), *conditional.stride(), *_strides(null), *_strides(before),
-            size, blocks, parts.each, parts.count,
-            BLOCK=BLOCK, BLOCK_PARTS=power_of_two(parts.count), num_warps=WARPS,
+            size, blocks, parts.each, parts.number,
+            BLOCK=BLOCK, BLOCK_PARTS=power_of_two(parts.number), num_warps=WARPS,
         )  # fmt: skip
     return out, followed
 

@@ -1,6 +1,8 @@
 # mypy: disable-error-code="no-untyped-call,untyped-decorator"
 """The Triton implementation: its registration with torch and its function. No gradient."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -43,12 +45,10 @@ def guided_step_triton(
     velocity: bool,
 ) -> tuple[Tensor, Tensor]:
     """As the reference in one launch, or two to rescale. The velocity is ``[0]`` if not wanted."""
+    run: Callable[..., tuple[Tensor, Tensor]] = launch_step
     if torch.compiler.is_compiling():  # an op's numbers would be compiled in
         dt, scale, ratio = (
             a if isinstance(a, Tensor) else x.new_full((), a) for a in (dt, scale, ratio)
         )
         run = torch.ops.diptych_kernels.guided_step
-    else:
-        run = launch_step
-    out, followed = run(x, conditional, null, before, dt, scale, ratio, rescale, velocity)
-    return out, followed
+    return run(x, conditional, null, before, dt, scale, ratio, rescale, velocity)

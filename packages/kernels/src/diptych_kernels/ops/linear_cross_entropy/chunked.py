@@ -71,7 +71,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
             else tiles.backward
         )
         for_x, for_weight = ctx.needs_input_grad[:2]
-        grad_x, grad_weight = run(grad, *ctx.saved_tensors, *ctx.options, for_x, for_weight)
+        arguments: tuple[Any, ...] = grad, *ctx.saved_tensors, *ctx.options, for_x, for_weight
+        grad_x, grad_weight = run(*arguments)
         found = (grad_x if for_x else None, grad_weight if for_weight else None)
         return (*found, *(None for _ in ctx.options), None)
 

@@ -6,6 +6,7 @@ for each tile, summed in float32 and rounded once, and no gradient is held betwe
 """
 
 import math
+from importlib import import_module
 from types import ModuleType
 
 import torch
@@ -132,8 +133,5 @@ def _product(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _tile_functions(fused: bool) -> ModuleType:
-    if fused:
-        from diptych_kernels.ops.linear_cross_entropy import fused as functions
-    else:
-        from diptych_kernels.ops.linear_cross_entropy import plain as functions
-    return functions
+    # Triton is imported only where it is wanted.
+    return import_module(f"{__package__}.{'fused' if fused else 'plain'}")
