@@ -10,6 +10,7 @@ from diptych.assembly import Assembly
 from diptych.model import UnifiedModel
 from diptych.spec.files import read_spec
 from diptych.spec.model import ModelSpec
+from diptych.spec.named_ids import with_named_ids
 from diptych.spec.part import walk_parts
 from diptych.spec.wiring import resolve
 
@@ -37,12 +38,13 @@ def build(
     given = spec if isinstance(spec, ModelSpec) else read_spec(spec)
     resolved = resolve(given)
     tokenizer = resolved.spec.tokenizer.build()
+    spec = with_named_ids(resolved.spec, tokenizer)
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed)
-        parts = Assembly(resolved.spec)
-    model = UnifiedModel(resolved.spec, parts, tokenizer)
+        parts = Assembly(spec)
+    model = UnifiedModel(spec, parts, tokenizer)
     if weights:
-        for path, part in walk_parts(resolved.spec):
+        for path, part in walk_parts(spec):
             if getattr(part, "weights", None):
                 part.load_weights(parts.get_submodule(path))  # type: ignore[attr-defined]
     return model.to(device=device, dtype=dtype)

@@ -122,6 +122,7 @@ class _Meter:
             if self.spec.decode:
                 step = self.spec.step(self.spec.decode.of)
                 target = torch.empty(1, *self._target(step))
+                target = target.long() if self.spec.vision[step.target].kind == "image_tokenizer" else target
                 part: Any = self.parts.vision[step.target]
                 self.parts.decoder(target) if self.parts.decoder is not None else part.decode(target)
         return counter.get_total_flops()
@@ -132,17 +133,27 @@ class _Meter:
         with FlopCounterMode(display=False) as counter, torch.no_grad():
             for step in self.spec.generate:
                 self._encode(step.target)
-                condition, mask = self._condition(step)
                 head: Any = self.parts.step(step.name)["head"]
-                head.loss(torch.empty(1, *self._target(step, normalised=True)), condition, mask, torch.Generator())
+                target = torch.empty(1, *self._target(step, normalised=True))
+                if getattr(head, "continues", False):
+                    head.loss(target.long(), *self._opening(step), torch.Generator(), self.parts.backbone)
+                else:
+                    head.loss(target, *self._condition(step), torch.Generator())
         return 3 * (total + counter.get_total_flops())
 
     def _sample(self, step: GenerateStep) -> None:
-        condition, mask = self._condition(step)
         head: Any = self.parts.step(step.name)["head"]
         sampler = step.sampler.build() if step.sampler else None
         guidance = step.guidance.build() if step.guidance else None
-        head.sample(condition, mask, [torch.Generator()], sampler, guidance)
+        if getattr(head, "continues", False):
+            opening = self._opening(step)
+            head.sample(*opening, [torch.Generator()], sampler, guidance, self.parts.backbone)
+        else:
+            head.sample(*self._condition(step), [torch.Generator()], sampler, guidance)
+
+    def _opening(self, step: GenerateStep) -> tuple[Tensor, Tensor]:
+        length = PROMPT + getattr(step.condition, "queries", 0)
+        return torch.empty(1, length, self.width), torch.ones(1, length, dtype=torch.bool)
 
     def _condition(self, step: GenerateStep) -> tuple[Tensor, Tensor]:
         part: Any = self.parts.step(step.name)["condition"]

@@ -124,6 +124,11 @@ class UnifiedModel:
         states = self.states(sequences, queries=part.query_embeds())
         return part(Readout(states, sequences.mask, sequences.queries, made or {}))
 
+    def opening(self, sequences: Sequences, step: str) -> tuple[Tensor, Tensor]:
+        """Embed painting prompts for a head that goes on from them itself: -> embeddings [b s d], mask [b s]."""
+        embeds = self.parts.backbone.embed(sequences.ids)
+        return sequences.merge(embeds, None, self.parts.step(step)["condition"].query_embeds()), sequences.mask
+
     def painting(self, prompts: Sequence[str], step: str, *, learning: bool = False) -> Sequences:
         """Encode prompts for a generate step, placeholders for its queries included."""
         queries = getattr(self.spec.step(step).condition, "queries", 0)
@@ -139,15 +144,18 @@ class UnifiedModel:
         return parts["normalise"](target) if "normalise" in parts else target
 
     def features(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        """Sample the target that is decoded, in the vision part's own units: -> [b n c]."""
+        """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n]."""
         made: dict[str, Tensor] = {}
         wanted = self.spec.decode.of if self.spec.decode else self.spec.generate[-1].name
         for step in self.spec.generate:
-            condition, mask = self.conditions(self.painting(prompts, step.name), step.name, made)
-            parts = self.parts.step(step.name)
+            parts, sequences = self.parts.step(step.name), self.painting(prompts, step.name)
             sampler = step.sampler.build() if step.sampler else None
             guidance = step.guidance.build() if step.guidance else None
-            out = parts["head"].sample(condition, mask, generators(seeds), sampler, guidance)
+            how: tuple[Any, ...] = (generators(seeds), sampler, guidance)
+            if getattr(parts["head"], "continues", False):
+                out = parts["head"].sample(*self.opening(sequences, step.name), *how, self.parts.backbone)
+            else:
+                out = parts["head"].sample(*self.conditions(sequences, step.name, made), *how)
             made[step.name] = parts["normalise"].inverse(out) if "normalise" in parts else out
             if step.name == wanted:
                 break

@@ -20,6 +20,7 @@ from diptych.plugins import plugins
 from diptych.prompt import PromptBuilder
 from diptych.spec.files import find_file, read_spec, spec_hash, to_json
 from diptych.spec.model import ModelSpec
+from diptych.spec.named_ids import with_named_ids
 from diptych.spec.numerics import unfollow
 from diptych.spec.wiring import resolve
 from diptych.tokenizers.file import FileTokenizer
@@ -98,12 +99,14 @@ def load(
         raise
     tensors = read_tensors(folder / "model.safetensors")
     spec = resolve(spec, str(folder / "spec.json")).spec
+    tokenizer = spec.tokenizer.build()
+    spec = with_named_ids(spec, tokenizer)
     floats = [value.dtype for value in tensors.values() if value.is_floating_point()]
     with torch.random.fork_rng(devices=[]):
         parts = Assembly(spec).to(dtype or (floats[0] if floats else torch.float32))
     left_out = dict(manifest.get("left_out", {}))
     fill(parts, tensors, str(folder / "model.safetensors"), tuple(left_out))
-    model = UnifiedModel(spec, parts, spec.tokenizer.build())
+    model = UnifiedModel(spec, parts, tokenizer)
     model.left_out, model.origin = left_out, read_origin(folder)
     parts.eval()
     return model.to(device=device)

@@ -25,7 +25,10 @@ class PaintObjective(nn.Module):
         with torch.no_grad():  # targets never train through this loss
             target = model.normalise(step.name, batch.features(step.target)[batch.made(chosen)])
         prompts = [batch.samples[row].turns[-2].text() for row in chosen]
-        condition, mask = model.conditions(model.painting(prompts, step.name, learning=True), step.name)
+        sequences, head = model.painting(prompts, step.name, learning=True), model.parts.step(step.name)["head"]
+        goes_on = getattr(head, "continues", False)
+        condition, mask = (model.opening if goes_on else model.conditions)(sequences, step.name)
         target, condition, mask = (each.repeat_interleave(self.draws, 0) for each in (target, condition, mask))
-        losses = model.parts.step(step.name)["head"].loss(target, condition, mask, generator)
+        own = (model.parts.backbone,) if goes_on else ()
+        losses = head.loss(target, condition, mask, generator, *own)
         return {f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint": losses.mean()}

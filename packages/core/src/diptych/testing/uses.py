@@ -9,6 +9,7 @@ import torch
 from attrs import frozen
 from torch import Generator, Tensor
 
+from diptych.backbones.plain_transformer import PlainTransformerSpec
 from diptych.conditions.readout import Readout
 from diptych.ports import Port
 from diptych.testing.example import Example
@@ -37,6 +38,12 @@ class Use:
     loss: Callable[[Example, Any, Given, Generator], Tensor | None] | None = None
     prepare: Callable[[Example, Any], None] | None = None
     promises: Callable[[Example], dict[str, Port]] = _nothing
+
+
+def continues(example: Example) -> bool:
+    """Tell a head that runs the backbone itself, over ids, from one that is given states."""
+    port = example.spec.ports().inputs.get("target")
+    return port is not None and len(port.terms()) == 2
 
 
 def given(example: Example, count: int, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
@@ -101,6 +108,9 @@ def _head(example: Example, module: Any, inputs: Given, own: Sequence[Generator]
         return {"logits": module.logits(inputs["states"], _Words(inputs["states"]))}
     sampler = example.sampler.build() if example.sampler else None
     guidance = example.guidance.build() if example.guidance else None
+    if continues(example):
+        backbone = _backbone_for(example, inputs["condition"])
+        return {"target": module.sample(inputs["condition"], None, own, sampler, guidance, backbone)}
     return {"target": module.sample(inputs["condition"], None, own, sampler, guidance)}
 
 
@@ -109,7 +119,20 @@ def _head_loss(example: Example, module: Any, inputs: Given, generator: Generato
         states = inputs["states"][:, 0]
         return module.loss(states, torch.arange(len(states)), _Words(states))
     mask = torch.ones(inputs["condition"].shape[:2], dtype=torch.bool)
+    if continues(example):
+        ids = (1000 * inputs["target"]).long() % example.size("codes")
+        return module.loss(ids, inputs["condition"], mask, generator, _backbone_for(example, inputs["condition"]))
     return module.loss(inputs["target"], inputs["condition"], mask, generator)
+
+
+def _backbone_for(example: Example, like: Tensor) -> Any:
+    """Make a small backbone, always the same one, with words enough for image ids."""
+    words = example.size("codes") + (getattr(example.spec, "first_id", None) or 0)
+    width = example.size("condition_width")
+    spec = PlainTransformerSpec(width=width, layers=1, heads=1, vocabulary=words)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return spec.build().to(like).requires_grad_(False)
 
 
 class _Words:
