@@ -75,6 +75,13 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
         {"readout": readout, "hidden_width": 16, "heads": 2, "condition_width": 5, **GRID}
         for readout in ("transformer", "linear")
     ],
+    "head/autoregressive": [
+        {"codes": 7, "condition_width": 6, "height": 2, "width": 2, **more}
+        for more in (
+            {"positions": "2d", "top_k": 5, "top_p": 0.9},
+            {"ids": "backbone", "first_id": 3, "keep_first": 1},
+        )
+    ],
     "head/next-token": {},
     "head/linear": {"width": 8, "vocabulary": 11},
     "network/lumina-next": {**NETWORK, "ffn_multiple_of": 8},

@@ -51,6 +51,11 @@ def diptych_register_head() -> list[Component]:
             "takes noise off targets: v, noise or clean prediction, min-SNR weights",
         ),
         Component(
+            "autoregressive",
+            "diptych_heads.autoregressive.specs:Autoregressive",
+            "image ids one by one through the backbone, with a cache (Janus, BLIP3o-NEXT)",
+        ),
+        Component(
             "regression",
             "diptych_heads.heads.specs:Regression",
             "predicts the target at once with a squared error",
@@ -83,7 +88,8 @@ def diptych_register_noise_schedule() -> list[Component]:
             "scaled-linear",
             "diptych_heads.noise_schedules.specs:ScaledLinear",
             "Stable Diffusion's table of betas",
-        ),    ]
+        ),
+    ]
 
 
 @hookimpl

@@ -1,0 +1,1 @@
+"""Pictures written token by token by the backbone itself."""

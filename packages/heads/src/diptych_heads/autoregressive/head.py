@@ -1,0 +1,168 @@
+"""The head that has the backbone write image ids after a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+
+from diptych.errors import RequestError
+from diptych_heads.autoregressive.picking import pick
+from diptych_heads.draws import at_least_float32, uniform
+from diptych_heads.heads.flow_matching import Guidance
+
+
+class AutoregressiveHead(nn.Module):
+    """Next-id prediction over pictures, row by row (LlamaGen, arXiv 2406.06525).
+
+    Unlike other heads it runs the backbone itself: its condition are the prompt's embeddings, and
+    both of its methods take the backbone.
+    """
+
+    continues = True
+
+    def __init__(
+        self,
+        table: nn.Module,
+        *,
+        width: int,
+        grid: tuple[int, int],
+        two_axes: bool,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        drop_prompt: float,
+        kept: tuple[int, int],
+    ) -> None:
+        """Put the pieces together.
+
+        Args:
+            table: ids -> embeddings, states -> logits.
+            width: of the backbone.
+            grid: rows and columns of ids.
+            two_axes: learn rows and columns, which start at zero.
+            temperature: of sampling.
+            top_k: of sampling, 0 for all.
+            top_p: of sampling, 1 for all.
+            drop_prompt: share of training samples whose prompt becomes the null one.
+            kept: tokens at the start and at the end of a prompt that stay in its null.
+        """
+        super().__init__()
+        self.table: Any = table
+        self.grid = grid
+        self.how = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+        self.drop_prompt, self.kept = drop_prompt, kept
+        self.null = nn.Parameter(torch.zeros(width))
+        rows, columns = grid
+        self.rows = nn.Parameter(torch.zeros(rows, width)) if two_axes else None
+        self.columns = nn.Parameter(torch.zeros(columns, width)) if two_axes else None
+
+    def loss(
+        self,
+        target: Tensor,
+        condition: Tensor,
+        mask: Tensor | None,
+        generator: Generator,
+        backbone: Any,
+    ) -> Tensor:
+        """Compute the mean cross-entropy of a picture's ids, each given all before it.
+
+        Args:
+            target: ids `b n`, row-major.
+            condition: embeddings of the prompt `b s d`, padded on the left.
+            mask: real tokens of the prompt, bool `b s`; None if all are.
+            generator: says whose prompts are dropped.
+            backbone: runs over prompt and picture.
+
+        Returns:
+            `b`, float32 or higher.
+        """
+        mask = _all(condition) if mask is None else mask
+        drawn = uniform(len(condition), generator, like=at_least_float32(condition.detach()))
+        dropped = (drawn < self.drop_prompt)[:, None, None]
+        condition = torch.where(dropped, self.without_prompt(condition, mask), condition)
+        embeds = torch.cat([condition, self.embed(target[:, :-1], backbone)], 1)
+        seen = torch.cat([mask, mask.new_ones(target[:, :-1].shape)], 1)
+        states = backbone(embeds, seen)[:, condition.shape[1] - 1 :]
+        logits = at_least_float32(self.table.logits(states, backbone))
+        return functional.cross_entropy(logits.mT, target, reduction="none").mean(1)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        condition: Tensor,
+        mask: Tensor | None,
+        generators: Sequence[Generator],
+        sampler: object = None,
+        guidance: Guidance | None = None,
+        backbone: Any = None,
+    ) -> Tensor:
+        """Write pictures; sample i depends only on its own prompt and generator.
+
+        Guidance combines logits; its time falls from 1 before the first id to 0. Its null branch
+        runs beside the other in one batch, unless guidance never needs it.
+
+        Args:
+            condition: embeddings of the prompt `b s d`, padded on the left.
+            mask: real tokens of the prompt, bool `b s`; None if all are.
+            generators: one a sample; each gives one number an id.
+            sampler: must be None.
+            guidance: none by default.
+            backbone: runs over prompt and picture.
+
+        Returns:
+            Ids `b n`, row-major.
+
+        Raises:
+            RequestError: if a sampler is given, which could not do anything.
+        """
+        if sampler is not None:
+            raise RequestError(
+                "ids are drawn one by one, so a sampler cannot act on them; leave the step's "
+                "`sampler` out: temperature, top_k and top_p are settings of the head"
+            )
+        count, length = self.grid[0] * self.grid[1], condition.shape[1]
+        draws = [torch.rand(count, generator=each, device="cpu") for each in generators]
+        drawn = torch.stack(draws).to(condition.device)
+        mask = _all(condition) if mask is None else mask
+        times = [1 - index / count for index in range(count)]
+        guided = guidance is not None and any(guidance.needs_null(t) for t in times)
+        embeds = condition
+        if guided:
+            embeds = torch.cat([condition, self.without_prompt(condition, mask)])
+            mask = torch.cat([mask, mask])
+        seen = torch.cat([mask, mask.new_ones(len(mask), count)], 1)
+        cache, chosen = backbone.new_cache(), []
+        for index, t in enumerate(times):
+            states = backbone(embeds, seen[:, : length + index], cache)[:, -1]
+            logits = self.table.logits(states, backbone)
+            if guided and guidance is not None:
+                conditional, null = logits.chunk(2)
+                logits = guidance.combine(conditional, null, t)
+            chosen.append(pick(logits, drawn[:, index], **self.how))  # type: ignore[arg-type]
+            if index + 1 < count:
+                embeds = self.embed(chosen[-1][:, None], backbone, first=index)
+                embeds = torch.cat([embeds, embeds]) if guided else embeds
+        return torch.stack(chosen, 1)
+
+    def embed(self, ids: Tensor, backbone: Any, first: int = 0) -> Tensor:
+        """Embed ids `b k` that stand from place `first` of the picture on: -> `b k d`."""
+        embeds = self.table.embed(ids, backbone)
+        if self.rows is None or self.columns is None:
+            return embeds
+        places = torch.arange(first, first + ids.shape[1], device=ids.device)
+        return embeds + self.rows[places // self.grid[1]] + self.columns[places % self.grid[1]]
+
+    def without_prompt(self, condition: Tensor, mask: Tensor) -> Tensor:
+        """Replace a prompt's tokens by the null embedding, but for those that its null keeps."""
+        counted, (first, last) = mask.long().cumsum(1), self.kept
+        total = counted[:, -1:]
+        stays = ~mask | (counted <= first) | (counted > total - last)
+        return torch.where(stays[..., None], condition, self.null.to(condition.dtype))
+
+
+def _all(condition: Tensor) -> Tensor:
+    return torch.ones(condition.shape[:2], dtype=torch.bool, device=condition.device)

@@ -1,0 +1,351 @@
+"""The autoregressive head: against Janus, its sampling, its null, and in a model."""
+
+import pytest
+import torch
+from attrs import evolve
+from einops import rearrange
+from head_cases.official import moved
+from head_cases.properties import examples
+from head_cases.small import normal, shaken
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from transformers import JanusConfig, JanusForConditionalGeneration
+from transformers.generation.logits_process import TopKLogitsWarper, TopPLogitsWarper
+
+from diptych import build
+from diptych.backbones.hf_causal_lm import HFCausalLMSpec
+from diptych.backbones.plain_transformer import PlainTransformerSpec
+from diptych.data.squares import Squares
+from diptych.errors import RequestError, SpecError
+from diptych.objectives.batch import Batch
+from diptych.objectives.paint import PaintObjective
+from diptych.ports import Port, Ports
+from diptych.seeds import generators
+from diptych.spec.model import ModelSpec
+from diptych.spec.part import InlinePart
+from diptych.spec.preprocess import Preprocess
+from diptych.spec.structure import structure
+from diptych.spec.wiring import resolve
+from diptych_heads.autoregressive.picking import pick
+from diptych_heads.autoregressive.specs import Autoregressive
+from diptych_heads.guidance.specs import ClassifierFree
+from diptych_heads.samplers.specs import Euler
+
+
+CODES, PAD, BOS, BOI = 20, 0, 1, 2
+TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 30,
+    "rms_norm_eps": 1e-6,
+    "bos_token_id": BOS,
+    "pad_token_id": PAD,
+}
+VISION = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "mlp_ratio": 1.0,
+    "image_size": 16,
+    "patch_size": 4,
+    "num_image_tokens": 16,
+    "projection_dim": 32,
+}
+VQ = {
+    "embed_dim": 8,
+    "num_embeddings": CODES,
+    "projection_dim": 32,
+    "image_token_embed_dim": 32,
+    "num_patches": 4,
+    "base_channels": 32,
+    "channel_multiplier": [1, 1],
+    "num_res_blocks": 1,
+    "latent_channels": 8,
+}
+OWN = Autoregressive(
+    codes=CODES, condition_width=32, height=4, width=4, temperature=0, keep_first=1
+)
+WORDS = evolve(OWN, ids="backbone", first_id=5, temperature=1.0, keep_first=0)
+
+
+@pytest.fixture(scope="module")
+def janus():
+    torch.manual_seed(0)
+    config = JanusConfig(text_config=TEXT, vision_config=VISION, vq_config=VQ)
+    model = moved(JanusForConditionalGeneration(config))
+    model.generation_config.generation_kwargs = {"boi_token_id": BOI}
+    model.generation_config.bos_token_id, model.generation_config.pad_token_id = BOS, PAD
+    return model
+
+
+@pytest.fixture(scope="module")
+def ours(janus):
+    spec = HFCausalLMSpec(
+        model_type="llama", width=32, layers=2, heads=4, kv_heads=2, mlp_width=24, tied=False,
+        extra={"rms_norm_eps": 1e-6}, vocabulary=30,
+    )  # fmt: skip
+    backbone, head = spec.build().eval(), OWN.build().eval()
+    backbone.model.model.load_state_dict(janus.model.language_model.state_dict())
+    backbone.model.lm_head.load_state_dict(janus.lm_head.state_dict())
+    theirs, table = janus.model, head.table
+    table.embedding.load_state_dict(theirs.generation_embeddings.state_dict())
+    table.align[0].load_state_dict(theirs.generation_aligner.fc1.state_dict())
+    table.align[1].load_state_dict(theirs.generation_aligner.hidden_layers[0].state_dict())
+    table.hidden.load_state_dict(theirs.generation_head.proj_out.state_dict())
+    table.output.load_state_dict(theirs.generation_head.vision_head.state_dict())
+    with torch.no_grad():
+        head.null.copy_(backbone.embed(torch.tensor(PAD)))
+    return backbone, head
+
+
+IDS = torch.tensor([[BOS, 7, 8, 9, 10, BOI], [PAD, PAD, BOS, 11, 12, BOI]])
+MASK = IDS != PAD
+
+
+@pytest.mark.parametrize("scale", [5.0, 1.5])
+def test_pictures_equal_those_of_janus(janus, ours, scale):
+    backbone, head = ours
+    theirs = janus.generate(
+        IDS, attention_mask=MASK.long(), generation_mode="image", do_sample=False,
+        guidance_scale=scale, max_length=64,
+    )  # fmt: skip
+    guidance = ClassifierFree(scale=scale).build()
+    out = head.sample(
+        backbone.embed(IDS), MASK, generators([0, 1]), guidance=guidance, backbone=backbone
+    )
+    assert len(out.unique()) > 2
+    assert torch.equal(out, theirs)
+
+
+def test_logits_of_a_whole_picture_equal_those_of_janus(janus, ours, generator):
+    backbone, head = ours
+    ids = torch.randint(CODES, (2, 16), generator=torch.Generator().manual_seed(3))
+    head.drop_prompt = 0.0
+    losses = head.loss(ids, backbone.embed(IDS), MASK, generator, backbone)
+    picture = janus.prepare_embeddings_for_image_generation(ids[:, :-1])
+    embeds = torch.cat([janus.get_input_embeddings()(IDS), picture], 1)
+    mask = torch.cat([MASK, torch.ones(2, 15, dtype=torch.bool)], 1)
+    states = janus.model.language_model(
+        inputs_embeds=embeds,
+        attention_mask=mask.long(),
+        position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+    ).last_hidden_state
+    logits = janus.model.generation_head(states[:, 5:])
+    wanted = nn.functional.cross_entropy(logits.mT, ids, reduction="none").mean(1)
+    torch.testing.assert_close(losses, wanted, atol=1e-5, rtol=0)
+
+
+def plain(codes=CODES, first=5):
+    torch.manual_seed(0)
+    spec = PlainTransformerSpec(width=32, layers=2, heads=2, vocabulary=codes + first + 3)
+    return shaken(spec.build()).double()
+
+
+def test_words_of_the_backbone_are_constrained_to_image_ids():
+    backbone, head = plain(), WORDS.build().double()
+    condition = 3 * normal(2, 6, 32).double()
+    out = head.sample(condition, None, generators([0, 1]), backbone=backbone)
+    assert out.min() >= 0
+    assert out.max() < CODES
+    states = normal(3, 32).double()
+    assert torch.equal(
+        head.table.logits(states, backbone), backbone.logits(states)[:, 5 : 5 + CODES]
+    )
+    assert torch.equal(head.embed(out, backbone), backbone.embed(out + 5))
+
+
+@pytest.mark.parametrize("positions", ["1d", "2d"])
+@pytest.mark.parametrize("spec", [OWN, WORDS], ids=["own", "backbone"])
+def test_a_cache_changes_nothing(spec, positions):
+    """Greedy ids are those of a fresh pass over everything, id by id."""
+    backbone = plain()
+    head = shaken(evolve(spec, positions=positions, temperature=0).build()).double()
+    condition, guidance = normal(2, 6, 32).double(), ClassifierFree(scale=3.0).build()
+    out = head.sample(condition, MASK, generators([0, 1]), guidance=guidance, backbone=backbone)
+    with torch.no_grad():
+        both = torch.cat([condition, head.without_prompt(condition, MASK)])
+        for index in range(16):
+            made = head.embed(out[:, :index], backbone)
+            embeds = torch.cat([both, torch.cat([made, made])], 1)
+            mask = torch.cat([MASK.repeat(2, 1), torch.ones(4, index, dtype=torch.bool)], 1)
+            logits, null = head.table.logits(backbone(embeds, mask)[:, -1], backbone).chunk(2)
+            assert torch.equal((null + 3 * (logits - null)).argmax(-1), out[:, index])
+
+
+def test_a_sample_does_not_depend_on_its_batch():
+    backbone, head = plain(), evolve(WORDS, top_k=9, top_p=0.8).build().double()
+    condition, guidance = 2 * normal(2, 6, 32).double(), ClassifierFree(scale=2.0).build()
+    how = {"guidance": guidance, "backbone": backbone}
+    together = head.sample(condition, MASK, generators([4, 5]), **how)
+    alone = head.sample(condition[1:, 2:], MASK[1:, 2:], generators([5]), **how)
+    assert torch.equal(together[1:], alone)
+    other = head.sample(condition, MASK, generators([6, 5]), **how)
+    assert not torch.equal(other[0], together[0])
+
+
+@pytest.mark.parametrize(("scale", "rows"), [(1.0, 2), (3.0, 4)])
+def test_the_null_branch_runs_only_where_it_is_needed(scale, rows):
+    backbone, head, seen = plain(), WORDS.build().double(), []
+    backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape[:2]))
+    guidance = ClassifierFree(scale=scale).build()
+    head.sample(
+        normal(2, 6, 32).double(), MASK, generators([0, 1]), guidance=guidance, backbone=backbone
+    )
+    assert seen == [(rows, 6), *[(rows, 1)] * 15]
+
+
+def test_the_null_keeps_what_it_should():
+    head = evolve(OWN, keep_first=1, keep_last=2).build()
+    nn.init.constant_(head.null, 9.0)
+    condition = normal(2, 6, 32)
+    out = head.without_prompt(condition, MASK)
+    replaced = (out == 9).all(-1)
+    assert replaced.tolist() == [
+        [False, True, True, True, False, False],
+        [False] * 3 + [True] + [False] * 2,
+    ]
+    assert torch.equal(out[~replaced], condition[~replaced])
+
+
+def test_dropped_prompts_train_the_null(generator):
+    backbone, head = plain(), evolve(OWN, drop_prompt=1.0, positions="2d").build().double()
+    ids, condition = torch.arange(32).view(2, 16) % CODES, normal(2, 6, 32).double()
+    dropped = head.loss(ids, condition, MASK, generator, backbone)
+    dropped.sum().backward()
+    assert all(each.grad.abs().max() > 0 for each in head.parameters())
+    head.drop_prompt = 0.0
+    null = head.loss(ids, head.without_prompt(condition, MASK), MASK, generator, backbone)
+    torch.testing.assert_close(dropped, null)
+
+
+def test_a_sampler_cannot_act():
+    with pytest.raises(RequestError, match="leave the step's `sampler` out"):
+        OWN.build().sample(
+            normal(1, 3, 32), None, generators([0]), Euler().build(), backbone=plain()
+        )
+
+
+@examples
+@given(
+    logits=st.lists(st.floats(-5, 5), min_size=2, max_size=12, unique=True),
+    top_k=st.integers(0, 12),
+    top_p=st.floats(0.05, 1.0),
+    temperature=st.sampled_from([0.5, 1.0, 2.0]),
+)
+def test_choices_have_the_probabilities_that_transformers_gives(logits, top_k, top_p, temperature):
+    scores = torch.tensor([logits], dtype=torch.float64)
+    drawn = (torch.arange(2000, dtype=torch.float64) + 0.5) / 2000
+    how = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    chosen = pick(scores.expand(2000, -1), drawn, **how)
+    kept = scores / temperature
+    kept = TopKLogitsWarper(top_k)(None, kept) if top_k else kept
+    kept = TopPLogitsWarper(top_p)(None, kept) if top_p < 1 else kept
+    shares = torch.bincount(chosen, minlength=len(logits)) / 2000
+    torch.testing.assert_close(shares.double(), kept.softmax(-1)[0], atol=2e-3, rtol=0)
+
+
+def test_the_last_number_below_one_still_chooses_an_id():
+    drawn = torch.tensor([1 - 2**-24] * 2)
+    for how in ({}, {"top_k": 3}, {"top_p": 0.9}):
+        assert pick(normal(2, 7), drawn, **how).max() < 7
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"ids": "backbone", "first_id": None}, "give `first_token`"),
+        ({"first_token": "<I0>"}, "needs `ids: backbone`"),
+        ({"top_p": 0.0}, "top_p"),
+    ],
+)
+def test_impossible_fields(fields, message):
+    with pytest.raises(ValueError, match=message):
+        evolve(OWN, **fields)
+
+
+def test_words_that_nobody_looked_up_are_refused():
+    head = evolve(WORDS, first_token="<I0>", first_id=None).build()
+    with pytest.raises(ValueError, match="give `first_id`"):
+        head.table.embed(torch.tensor([0]), plain())
+
+
+class Shades(nn.Module):
+    """Pixels <-> ids: the brightness of each quarter of a picture, in four shades."""
+
+    def encode(self, pixels):
+        grey = rearrange(pixels, "b c (h p) (w q) -> b (h w) (c p q)", h=2, w=2).mean(-1)
+        return ((grey + 1) / 2 * 4).long().clamp(0, 3)
+
+    def decode(self, ids):
+        grid = rearrange(ids.float() / 2 - 0.75, "b (h w) -> b 1 h w", h=2)
+        return nn.functional.interpolate(grid, size=(8, 8)).expand(-1, 3, -1, -1)
+
+
+class Shown(InlinePart):
+    """A tokenizer made in code, with the preprocessing that pictures need."""
+
+    def preprocess(self):
+        return Preprocess(8, 8)
+
+
+def model_of(**head):
+    data = {
+        "name": "writer",
+        "backbone": {"type": "plain-transformer", "width": 32, "layers": 1, "heads": 2},
+        "tokenizer": {"type": "bytes"},
+        "generate": [
+            {
+                "name": "ids",
+                "condition": {"type": "prompt-states"},
+                "target": "shades",
+                "head": {"type": "autoregressive", "codes": 4, "temperature": 0, **head},
+                "guidance": {"type": "classifier-free", "scale": 1.5},
+            }
+        ],
+        "decode": {"of": "ids"},
+    }
+    ports = Ports(inputs={"image": Port("b 3 8 8")}, outputs={"codes": Port("b (2 2)", "ids")})
+    return data, Shown("image_tokenizer", Shades(), ports)
+
+
+def test_a_model_learns_to_write_pictures():
+    data, part = model_of(positions="2d")
+    spec = structure({**data, "vision": {"shades": part}}, ModelSpec)
+    assert resolve(spec).spec.generate[0].head.height == 2
+    model = build(spec)
+    sets = Squares(image_size=8, task="paint").build()
+    samples = [sets.sample(index) for index in range(4)]
+    batch, objective = Batch(model, samples), PaintObjective(None, 1)
+    optimiser = torch.optim.Adam(model.parts.parameters(), 3e-3)
+    for step in range(60):
+        loss = objective(batch, torch.Generator().manual_seed(step))["paint"]
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.3
+    wanted = model.encode("shades", model.pixels("shades", batch.pictures))
+    prompts = [each.turns[-2].text() for each in samples]
+    out = model.features(prompts, [0, 1, 2, 3])
+    assert (out == wanted).float().mean() > 0.8
+    assert torch.equal(out[2:3], model.features(prompts[2:3], [2]))
+    assert len(model.generate(prompts[:1], n=2)) == 2
+
+
+def test_words_are_looked_up_by_name_saved_and_checked(tmp_path):
+    data, part = model_of(ids="backbone", first_token="<|query_pad|>")
+    data = {**data, "vision": {"shades": part}}
+    data["generate"][0]["head"]["codes"] = 1
+    model = build(structure(data, ModelSpec))
+    own = model.tokenizer.id_of("<|query_pad|>")
+    assert model.spec.generate[0].head.first_id == own
+    assert model.parts.step("ids")["head"].table.first == own
+    data["generate"][0]["head"]["first_id"] = own + 1
+    with pytest.raises(SpecError, match=f"is {own} in the tokenizer, but {own + 1}"):
+        build(structure(data, ModelSpec))
+    data["generate"][0]["head"] |= {"first_token": "<|nobody|>", "first_id": None}
+    with pytest.raises(SpecError, match="nobody"):
+        build(structure(data, ModelSpec))
