@@ -26,7 +26,14 @@ ENTRIES = [
 def test_names():
     found = {kind: REGISTRY.names(kind) for kind in ("head", "network", "sampler", "decoder")}
     assert found == {
-        "head": ["diffusion", "flow-matching", "linear", "next-token", "regression"],
+        "head": [
+            "autoregressive",
+            "diffusion",
+            "flow-matching",
+            "linear",
+            "next-token",
+            "regression",
+        ],
         "network": ["dit", "lumina-next", "mlp", "sana", "sdxl-unet"],
         "sampler": ["ab2", "ddim", "dpm++2m", "euler", "heun", "midpoint"],
         "decoder": ["conv-pixels", "diffusion", "patch-mlp"],
