@@ -29,6 +29,8 @@ from diptych_encoders.eva_clip import EvaClip
 from diptych_encoders.principal_components import PrincipalComponents
 from diptych_encoders.siglip import Siglip
 from diptych_encoders.siglip2 import Siglip2
+from diptych_encoders.ta_tok import TaTok
+from diptych_encoders.vq import Vq
 
 
 VIT: dict[str, Any] = {
@@ -72,6 +74,10 @@ SPECS: dict[str, PartSpec] = {
         resample="shuffle",
         batch_norm=True,
     ),
+    "vq": Vq(image_size=16, vocabulary=11, code_width=4, widths=(32, 32), blocks=1, latent_width=4),
+    "ta-tok": TaTok(
+        **VIT, vocabulary=11, code_width=6, mlp_width=20, decoder_depth=1, decoder_heads=2, decoder_mlp_width=12
+    ),
     "channel-statistics": ChannelStatistics(channels=5),
     "principal-components": PrincipalComponents(kept=3, channels=5, whiten=0.5),
 }
@@ -95,13 +101,13 @@ def build(spec: PartSpec) -> nn.Module:
 
 
 def apply(spec: PartSpec, module: Any, given: Tensor) -> Tensor:
-    return module.encode(given) if spec.kind == "autoencoder" else module(given)
+    return module.encode(given) if spec.kind in ("autoencoder", "image_tokenizer") else module(given)
 
 
 def round_trip(spec: PartSpec, module: Any, given: Tensor) -> Tensor:
     """Use the part both ways, if there are two."""
     out = apply(spec, module, given)
-    if spec.kind == "autoencoder":
+    if spec.kind in ("autoencoder", "image_tokenizer"):
         return module.decode(out)
     return module.inverse(out) if spec.kind == "normaliser" else out
 
@@ -146,7 +152,7 @@ def test_a_sample_does_not_depend_on_its_batch(spec: PartSpec) -> None:
     module, given = build(spec).double(), source(kind=spec.kind, dtype=torch.float64)
     together = apply(spec, module, given)
     alone = torch.cat([apply(spec, module, row[None]) for row in given])
-    assert together.dtype == torch.float64
+    assert together.dtype == (torch.int64 if spec.kind == "image_tokenizer" else torch.float64)
     torch.testing.assert_close(together, alone, atol=1e-12, rtol=1e-12)
 
 
@@ -164,7 +170,7 @@ def test_builds_on_the_meta_device(spec: PartSpec) -> None:
 def test_gradients_reach_input_and_every_parameter(spec: PartSpec) -> None:
     module: Any = build(spec)
     given = source(kind=spec.kind).requires_grad_()
-    if spec.kind == "autoencoder":
+    if spec.kind in ("autoencoder", "image_tokenizer"):
         losses = module.loss(given, Generator().manual_seed(0))
         assert all(value.shape == (3,) for value in losses.values())
         sum(losses.values()).sum().backward()
@@ -173,7 +179,7 @@ def test_gradients_reach_input_and_every_parameter(spec: PartSpec) -> None:
     assert given.grad is not None
     assert given.grad.isfinite().all()
     assert given.grad.abs().sum() > 0
-    assert [name for name, p in module.named_parameters() if p.grad is None] == []
+    assert [name for name, p in module.named_parameters() if p.requires_grad and p.grad is None] == []
 
 
 @pytest.mark.parametrize("spec", PAIRS)
@@ -198,7 +204,7 @@ def test_use_leaves_global_randomness_alone(spec: PartSpec) -> None:
 @pytest.mark.parametrize("spec", PAIRS)
 def test_runs_in_bfloat16(spec: PartSpec) -> None:
     out = apply(spec, build(spec).bfloat16(), source(kind=spec.kind).bfloat16())
-    assert out.dtype == torch.bfloat16
+    assert out.dtype == (torch.int64 if spec.kind == "image_tokenizer" else torch.bfloat16)
     assert out.isfinite().all()
 
 
@@ -228,7 +234,7 @@ def test_every_field_has_a_sentence_and_evolves(spec: PartSpec) -> None:
 class Holder:
     """A place for one part of any kind of this distribution."""
 
-    part: Annotated[PartSpec, Slot("encoder", "autoencoder", "normaliser")]
+    part: Annotated[PartSpec, Slot("encoder", "autoencoder", "image_tokenizer", "normaliser")]
 
 
 @pytest.mark.parametrize("spec", PAIRS)

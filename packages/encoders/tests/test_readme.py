@@ -19,3 +19,6 @@ def test_the_examples_run() -> None:
     assert names["features"].shape == (8, 16, 32)
     assert names["made"].features.shape[0] == 2
     assert names["made"].mask.sum(1).tolist() == [h * w for h, w in names["made"].grids]
+    assert names["ids"].shape == (2, 256)
+    assert names["pixels"].shape == (2, 3, 32, 32)
+    assert names["usage"].counts.sum() == 512

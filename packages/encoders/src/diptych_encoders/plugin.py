@@ -40,6 +40,15 @@ def diptych_register_autoencoder() -> list[Component]:
 
 
 @hookimpl
+def diptych_register_image_tokenizer() -> list[Component]:
+    """Return the image tokenizers (pixels <-> ids)."""
+    return [
+        Component("vq", "diptych_encoders.vq:Vq", "vector-quantised tokenizer of LlamaGen and Janus"),
+        Component("ta-tok", "diptych_encoders.ta_tok:TaTok", "text-aligned tokenizer over SigLIP 2, of BLIP3-o-NEXT"),
+    ]
+
+
+@hookimpl
 def diptych_register_normaliser() -> list[Component]:
     """Return the normalisers (target <-> the units a head works in)."""
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -15,7 +16,7 @@ from diptych.errors import CheckpointError
 
 
 _PICKLES = (".pt", ".pth", ".bin")
-_INNER = ("state_dict", "model", "module")
+_INNER = ("state_dict", "model", "module", "sd")
 """Where training programs put the tensors inside a file."""
 
 
@@ -42,7 +43,9 @@ def read_pickle(path: Path) -> Any:
         CheckpointError: if it is damaged or holds more.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # TA-Tok's file holds its settings as a dictionary of another library; a plain one does
+        with torch.serialization.safe_globals([(OrderedDict, "easydict.EasyDict")]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(f"{path} is damaged, or holds more than tensors and is refused: {reason}") from error
