@@ -74,6 +74,20 @@ def _autoencoder_loss(_: Example, module: Any, inputs: Given, generator: Generat
     return torch.stack(list(module.loss(inputs["image"], generator).values())).sum(0)
 
 
+def _image_tokenizer(example: Example, module: Any, inputs: Given, _: Sequence[Generator]) -> dict[str, Tensor]:
+    ids, wanted = module.encode(inputs["image"]), example.shape(example.spec.ports().outputs["codes"], len(inputs["image"]))
+    assert ids.dtype == torch.int64, f"ids are {ids.dtype}, not int64"
+    assert list(ids.shape) == wanted, f"ids are {list(ids.shape)}, not {wanted}"
+    if not ids.is_meta:
+        assert 0 <= int(ids.min()) <= int(ids.max()) < example.size("vocabulary"), "an id is outside the vocabulary"
+        assert torch.equal(module.look_up(ids), module.codebook()[ids]), "`look_up` is not a row of `codebook`"
+    return {"vectors": module.look_up(ids), "decoded": module.decode(ids)}
+
+
+def _promises_of_image_tokenizer(example: Example) -> dict[str, Port]:
+    return {"vectors": Port("b (grid grid) code_width"), "decoded": example.spec.decoded()}  # type: ignore[attr-defined]
+
+
 def _connector(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -> dict[str, Tensor]:
     return {"tokens": module(inputs["features"])}
 
@@ -187,6 +201,7 @@ def _backbone(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) -
 USES: dict[str, Use] = {
     "encoder": Use(_encoder),
     "autoencoder": Use(_autoencoder, _autoencoder_loss, promises=lambda e: {"image": e.spec.ports().inputs["image"]}),
+    "image_tokenizer": Use(_image_tokenizer, _autoencoder_loss, promises=_promises_of_image_tokenizer),
     "connector": Use(_connector),
     "condition": Use(_condition),
     "normaliser": Use(_normaliser, prepare=_fit, promises=lambda e: {"target": e.spec.ports().inputs["target"]}),
