@@ -30,9 +30,9 @@ def test_every_hook_says_what_it_returns_and_takes_nothing(kind):
     assert not inspect.signature(HOOKS[kind]).parameters
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"spec", "image_tokenizer"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"spec"}))
 def test_every_kind_has_its_contract(kind):
-    """Image tokenizers come with the first one; specs are files."""
+    """Specs are files."""
     table = (ROOT / "docs/contracts.md").read_text(encoding="utf-8")
     assert f"`{kind}`" in table or kind == "metric"
 
@@ -55,7 +55,6 @@ def test_every_registered_name_says_what_it_is(entry):
         assert inspect.getdoc(target)
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"image_tokenizer"}))
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_every_slot_has_something_to_choose(kind):
-    """An image tokenizer comes with a later issue; every other kind has a part from the first day."""
     assert [entry for entry in ENTRIES if entry.kind == kind]
