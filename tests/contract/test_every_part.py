@@ -54,6 +54,15 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "autoencoder/autoencoder-kl": {"image_size": 16, "channels": 3, **TINY_KL},
     "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
     "autoencoder/dc-ae": [TINY_DC, {**TINY_DC, "scales": [], "resample": "shuffle", "batch_norm": True}],
+    "image_tokenizer/vq": [
+        {"image_size": 16, "vocabulary": 11, "code_width": 4, "widths": [32, 32], "blocks": 1, "latent_width": 4, **more}
+        for more in ({}, {"nearest": "euclidean"})
+    ],
+    "image_tokenizer/ta-tok": {
+        **{name: value for name, value in VIT.items() if name != "project"},
+        **{"vocabulary": 11, "code_width": 6, "mlp_width": 20},
+        **{"decoder_depth": 1, "decoder_heads": 2, "decoder_mlp_width": 12, "decoder_table": 3},
+    },
     "connector/linear": {"in_width": 6, "out_width": 8},
     "connector/mlp": [{"in_width": 6, "out_width": 8, "tokens": 4, "positions": on} for on in (False, True)],
     "connector/mlp-norm": {"in_width": 6, "out_width": 8},
