@@ -13,7 +13,7 @@ _ops = torch.ops.diptych_kernels
 
 def _eager(embeds: Tensor, features: Tensor, spans: Tensor) -> tuple[Tensor, ...]:
     """As diptych's ``Sequences.merge``: an ``index_put``, which copies embeds first."""
-    positions = spans[:, 1:2] + torch.arange(PICTURE)
+    positions = spans[:, 1:2] + torch.arange(PICTURE, device=spans.device)
     rows = spans[:, :1].expand(BATCH, PICTURE)
     return (embeds.index_put((rows, positions), features.view(BATCH, PICTURE, WIDTH)),)
 
