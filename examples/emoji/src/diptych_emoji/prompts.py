@@ -119,7 +119,7 @@ def prompts(split: PromptSplit = "seen", per_tag: int = 50, seed: int = 0) -> li
         split: "seen": nothing held out; "unseen": only held-out pairs and coloured shapes, in the
             four categories that have any (`UNSEEN_TAGS`).
         per_tag: How many per category at most; small categories give all that they have (seen:
-            single_object 28, colors 13; unseen: colors 2).
+            single_object 28, colors 19; unseen: colors 2).
         seed: Equal seeds give equal prompts.
 
     Returns:
