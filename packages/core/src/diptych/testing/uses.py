@@ -75,7 +75,8 @@ def _autoencoder_loss(_: Example, module: Any, inputs: Given, generator: Generat
 
 
 def _image_tokenizer(example: Example, module: Any, inputs: Given, _: Sequence[Generator]) -> dict[str, Tensor]:
-    ids, wanted = module.encode(inputs["image"]), example.shape(example.spec.ports().outputs["codes"], len(inputs["image"]))
+    ids = module.encode(inputs["image"])
+    wanted = example.shape(example.spec.ports().outputs["codes"], len(inputs["image"]))
     assert ids.dtype == torch.int64, f"ids are {ids.dtype}, not int64"
     assert list(ids.shape) == wanted, f"ids are {list(ids.shape)}, not {wanted}"
     if not ids.is_meta:
