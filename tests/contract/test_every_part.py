@@ -55,8 +55,8 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
     "autoencoder/dc-ae": [TINY_DC, {**TINY_DC, "scales": [], "resample": "shuffle", "batch_norm": True}],
     "image_tokenizer/vq": [
-        {"image_size": 16, "vocabulary": 11, "code_width": 4, "widths": [32, 32], "blocks": 1, "latent_width": 4, **more}
-        for more in ({}, {"nearest": "euclidean"})
+        {"image_size": 16, "vocabulary": 11, "code_width": 4, "widths": [32, 32], "blocks": 1, **more}
+        for more in ({"latent_width": 4}, {"latent_width": 4, "nearest": "euclidean"})
     ],
     "image_tokenizer/ta-tok": {
         **{name: value for name, value in VIT.items() if name != "project"},
