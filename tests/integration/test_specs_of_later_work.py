@@ -14,14 +14,13 @@ SPECS = sorted((Path(__file__).parent / "specs").glob("*.yaml"))
 UNKNOWN = {
     "blip3o-8b": {"backbone"},
     "blip3o-next-edit": {
-        "vision.tokens",
         "generate.tokens.head",
         "generate.latents.condition.of.0",
         "generate.latents.condition.of.1",
         "generate.latents.condition.of.2",
         "generate.latents.head.network",
     },
-    "janus-pro-7b": {"vision.vq", "generate.tokens.head"},
+    "janus-pro-7b": {"generate.tokens.head"},
 }
 
 
