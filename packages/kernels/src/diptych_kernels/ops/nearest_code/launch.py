@@ -29,7 +29,7 @@ def launch_for(width: int, dtypes: frozenset[torch.dtype]) -> Launch:
     """The launch table. Exact float32 products run without matrix units, so their tile is small."""
     columns = 16 if width <= 16 else 32 if width <= 32 else 64
     if len(dtypes) > 1 or torch.float32 in dtypes:
-        return Launch(64, 32, 16, 4)
+        return Launch(64, 32, 16, 8)
     return Launch(128, 128, columns, 8)
 
 
