@@ -1,6 +1,7 @@
 """A whole tiny BLIP3-o, written by the original code: it imports, gives the recorded numbers, and exports unchanged."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,14 @@ from einops import rearrange
 from safetensors.torch import load_file
 
 import diptych
+from diptych.errors import CheckpointError
+from diptych.families.blip3o.prompt import PROMPT
+from diptych.importing.bring import import_checkpoint
 from diptych.importing.send import export_checkpoint
 from diptych.prompt import Encoded, Span
 from diptych.seeds import generators
+from diptych.spec.model import ModelSpec
+from diptych.spec.structure import structure
 from diptych_heads.heads import flow_matching
 
 
@@ -196,3 +202,81 @@ def test_from_a_prompt_to_features(model, monkeypatch):
     condition, mask = model.conditions(model.painting(["a red cat"], "features"), "features")
     made = sampled(model, data, condition, mask, 30, 3.0, monkeypatch)
     near(made, data["out"], 1e-4)
+
+
+# -- models that were not imported ------------------------------------------------------------------------------------
+
+
+def native(**changes):
+    """A tiny BLIP3-o made here, its sizes left to rules where they can be."""
+    data = {
+        "name": "native",
+        "backbone": {
+            "type": "qwen2.5-vl", "width": 32, "layers": 1, "heads": 2, "kv_heads": 1, "mlp_width": 24, "tied": True,
+            "mrope_section": [2, 3, 3], "image_size": 56,
+            "tower": {"width": 16, "layers": 1, "heads": 2, "mlp_width": 8, "window": 56, "whole": [0]},
+        },
+        "tokenizer": {"type": "file", "path": str(DATA / "tokenizer.json")},
+        "prompt": PROMPT,
+        "vision": {"clip": {
+            "type": "eva-clip", "hidden_width": 16, "depth": 1, "heads": 2, "mlp_width": 24, "image_size": 28,
+            "patch_size": 7,
+        }},
+        "understand": {"encoder": "backbone"},
+        "text": {"type": "next-token"},
+        "generate": [{
+            "name": "features",
+            "condition": {"type": "latent-queries", "count": 4},
+            "target": "clip",
+            "head": {"type": "flow-matching", "network": {
+                "type": "lumina-next", "hidden_width": 16, "layers": 1, "heads": 2, "ffn_multiple_of": 8,
+            }},
+        }],
+    }  # fmt: skip
+    return structure({**data, **changes}, ModelSpec)
+
+
+def test_a_model_made_here_goes_there_and_comes_back(tmp_path):
+    made = diptych.build(native())
+    made.save(tmp_path / "ours")
+    export_checkpoint("blip3o", tmp_path / "ours", tmp_path / "theirs", shard=20_000)
+    names = load_file(next(tmp_path.glob("theirs/model-00002-of-*.safetensors"))).keys()
+    assert all(name.startswith(("model.", "visual.")) for name in names)
+    assert not any(path.name == "lm_head.weight" for path in tmp_path.rglob("*"))
+    import_checkpoint("blip3o", tmp_path / "theirs", tmp_path / "again", include=["vision.clip"])
+    again = diptych.load(tmp_path / "again")
+    before, after = made.parts.state_dict(), again.parts.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert torch.equal(made.features(["a red cat"], [3]), again.features(["a red cat"], [3]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"generate": ()}, "the layout `blip3o` is for models"),
+        ({"prompt": {**PROMPT, "system": "Be brief."}}, "prompt.system: Be brief. here, You are a helpful assistant."),
+    ],
+)
+def test_what_the_layout_cannot_say_is_refused(tmp_path, changes, why):
+    diptych.build(native(**changes)).save(tmp_path / "ours")
+    with pytest.raises(CheckpointError) as caught:
+        export_checkpoint("blip3o", tmp_path / "ours", tmp_path / "theirs")
+    assert why in str(caught.value)
+    assert not (tmp_path / "theirs").exists()
+
+
+def test_where_it_came_from_travels_through_training(blip3o_imported, tmp_path):
+    diptych.load(blip3o_imported).save(tmp_path / "tuned")
+    export_checkpoint("blip3o", tmp_path / "tuned", tmp_path / "back")
+    config = json.loads((tmp_path / "back" / "config.json").read_text())
+    assert config["mm_projector_type"] == "mlp2x_gelu"  # nothing here has a word for it
+    assert (tmp_path / "back" / "tokenizer_config.json").exists()
+
+
+def test_a_checkpoint_is_exported_as_what_it_was(blip3o_imported, tmp_path):
+    copy = Path(shutil.copytree(blip3o_imported, tmp_path / "copy"))
+    record = copy / "origin" / "importer.json"
+    record.write_text(record.read_text().replace('"blip3o"', '"another"'))
+    with pytest.raises(CheckpointError, match="came from the layout `another`"):
+        export_checkpoint("blip3o", copy, tmp_path / "back")

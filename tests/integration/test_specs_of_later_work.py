@@ -12,7 +12,6 @@ from diptych.spec.structure import structure
 
 SPECS = sorted((Path(__file__).parent / "specs").glob("*.yaml"))
 UNKNOWN = {
-    "blip3o-8b": {"backbone"},
     "blip3o-next-edit": {
         "generate.tokens.head",
         "generate.latents.condition.of.0",

@@ -110,3 +110,17 @@ def diptych_register_dataset() -> list[Component]:
 def diptych_register_importer() -> list[Component]:
     """Return the importers of the families that core knows."""
     return [Component("blip3o", "diptych.families.blip3o.importer:Blip3o", "BLIP3-o 4B and 8B, as released")]
+
+
+@hookimpl
+def diptych_register_spec() -> list[Component]:
+    """Return the named specs of the families that core knows; their parts come from the other packages."""
+    return [
+        Component("blip3o-8b", "diptych.families:blip3o/specs/blip3o-8b.yaml", "BLIP3-o over Qwen2.5-VL 7B"),
+        Component("blip3o-4b", "diptych.families:blip3o/specs/blip3o-4b.yaml", "BLIP3-o over Qwen2.5-VL 3B"),
+        Component(
+            "blip3o-qwen3-siglip2",
+            "diptych.families:blip3o/specs/blip3o-qwen3-siglip2.yaml",
+            "BLIP3-o over a text Qwen3 that SigLIP 2 reads for",
+        ),
+    ]

@@ -92,6 +92,10 @@ class Importer(PartSpec):
     def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:
         """Return the foreign config of a model; fields that we have no word for come from the original."""
 
+    def settled(self, spec: ModelSpec) -> ModelSpec:
+        """Return a spec with sizes written out that it leaves to rules: two that mean the same are then equal."""
+        return spec
+
     def tokenizer(self, foreign: Foreign, rows: int) -> dict[str, Any]:
         """Return the tokenizer of a folder as plain data, for tables of so many rows.
 

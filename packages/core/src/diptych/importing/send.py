@@ -148,7 +148,7 @@ def _check_says_the_same(importer: Importer, spec: ModelSpec, foreign: Foreign, 
         again = resolve(read_foreign(importer, foreign, folder), str(folder)).spec
     except SpecError as error:
         raise CheckpointError(f"the layout cannot say what {folder} is: {error}") from error
-    ours, theirs = _comparable(spec), _comparable(again)
+    ours, theirs = comparable(importer.settled(spec)), comparable(importer.settled(again))
     differing = [
         f"{path}: {ours.get(path, 'nothing')} here, {theirs.get(path, 'nothing')} in the layout"
         for path in sorted(ours.keys() | theirs.keys())
@@ -158,8 +158,8 @@ def _check_says_the_same(importer: Importer, spec: ModelSpec, foreign: Foreign, 
         raise CheckpointError(f"the layout cannot say what {folder} is:\n  " + "\n  ".join(differing[:20]))
 
 
-def _comparable(spec: ModelSpec) -> dict[str, Any]:
-    """Return all values of a spec by path, but for its name, where its files lie, and how it samples."""
+def comparable(spec: ModelSpec) -> dict[str, Any]:
+    """Return all values of a spec by path, but for those that no layout holds, such as how it samples."""
     flat: dict[str, Any] = {}
 
     def add(value: Any, path: str) -> None:
@@ -173,7 +173,15 @@ def _comparable(spec: ModelSpec) -> dict[str, Any]:
             flat[path] = value
 
     add(unstructure(spec), "")
-    free = ("name", "tokenizer.path", "tokenizer.special", "prompt.token_ids", "backbone.weights")
+    free = (
+        "name",
+        "tokenizer.path",
+        "tokenizer.special",
+        "tokenizer.size",
+        "prompt.token_ids",
+        "backbone.weights",
+        "backbone.known_ids",
+    )
     return {
         path: value
         for path, value in flat.items()

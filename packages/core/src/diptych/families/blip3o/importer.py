@@ -14,6 +14,7 @@ from diptych.families.qwen import token_ids, vl_backbone, vl_config, vl_rules
 from diptych.importing.importer import Foreign, Importer
 from diptych.importing.rules import AnyRule, rename
 from diptych.spec.model import ModelSpec
+from diptych.spec.part import evolved, replace_part, walk_parts
 
 
 DENOISER = "model.dit.model"
@@ -66,8 +67,31 @@ class Blip3o(Importer):
             rename(f"{TOWER}.{{rest...}}", "vision.clip.transformer.{rest...}"),
         ]
 
+    def settled(self, spec: ModelSpec) -> ModelSpec:
+        """Write out the sizes of the denoiser that a spec may leave to rules."""
+        path = "generate.features.head.network"
+        network: Any = dict(walk_parts(spec)).get(path)
+        if network is None or not hasattr(network, "inner_width"):
+            return spec
+        settled = evolved(
+            network,
+            ffn_width=network.inner_width,
+            ffn_multiplier=1.0,
+            ffn_multiple_of=1,
+            kv_heads=network.kv_heads or network.heads,
+        )
+        return replace_part(spec, path, settled)
+
     def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:
-        """Translate back; what the original says beyond that stays."""
+        """Translate back; what the original says beyond that stays.
+
+        Raises:
+            CheckpointError: if the model has not the slots of a BLIP3-o.
+        """
+        if "clip" not in spec.vision or [step.name for step in spec.generate] != ["features"]:
+            raise CheckpointError(
+                "the layout `blip3o` is for models with one generate step, `features`, and its target under vision.clip"
+            )
         tower: Any = spec.vision["clip"]
         step: Any = spec.generate[0]
         config = {"model_type": self.model_types[0], "gen_vision_tower": "eva-clip", **original}
