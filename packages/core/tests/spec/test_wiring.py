@@ -142,11 +142,19 @@ def test_a_size_that_a_part_refuses_once_it_is_known_is_a_problem_of_that_part()
 
 
 def test_concatenated_conditions_pass_their_width_inside():
-    of = [{"type": "latent-queries", "count": 1}, {"type": "latent-queries", "count": 3}, {"type": "prompt-states"}]
+    of = [{"type": "latent-queries", "count": 1}, {"type": "latent-queries", "count": 3}]
     step = {**MODEL["generate"][0], "condition": {"type": "concat", "of": of}}
     spec = resolve(structure({**model_data(), "generate": [step]}, ModelSpec)).spec
     condition = spec.step("features").condition
-    assert (condition.queries, condition.width, [each.width for each in condition.of]) == (4, 16, [16, 16, 16])
+    assert (condition.queries, condition.width, [each.width for each in condition.of]) == (4, 16, [16, 16])
+
+
+def test_prompts_of_any_length_do_not_go_where_a_number_of_tokens_is_needed():
+    of = [{"type": "latent-queries", "count": 3}, {"type": "prompt-states"}]
+    for condition in ({"type": "prompt-states"}, {"type": "concat", "of": of}):
+        step = {**MODEL["generate"][0], "condition": condition}
+        found = problems_of(structure({**model_data(), "generate": [step]}, ModelSpec))
+        assert "s varies from sample to sample" in found["generate.features.head"].message
 
 
 def test_the_tokens_of_concatenated_conditions_add_up():
