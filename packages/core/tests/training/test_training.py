@@ -7,25 +7,20 @@ import pytest
 import torch
 import yaml
 from attrs import evolve
-from core_cases.examples import examples
 from core_cases.small import HF, MODEL, RECIPE, model_data, model_spec, recipe
-from core_cases.text import TiedText, with_text
-from hypothesis import given
-from hypothesis import strategies as st
+from core_cases.text import TiedText
 from torch import nn
 
 import diptych
 from diptych.data.mixture import Mixture
-from diptych.data.sample import Sample, Turn
 from diptych.data.squares import Squares
-from diptych.errors import CheckpointError, DataError, OutputError, RequestError, SpecError
-from diptych.objectives.batch import Batch
-from diptych.objectives.specs import Answer, Autoencode, Paint, Reconstruct
+from diptych.errors import CheckpointError, DataError, OutputError, SpecError
+from diptych.objectives.specs import Paint
 from diptych.spec.files import merge
 from diptych.spec.model import ModelSpec
 from diptych.spec.recipe import Recipe, Stage
 from diptych.spec.structure import structure
-from diptych.training.optimiser import MovingAverage, choose_trained, make_optimiser, set_lr
+from diptych.training.optimiser import choose_trained
 from diptych.training.run import TrainingStoppedError, train
 
 
@@ -221,128 +216,6 @@ def test_a_tiny_model_learns_to_paint_squares(tmp_path):
     assert error < 0.5 * shuffled
 
 
-# -- objectives ---------------------------------------------------------------------------------------------------
-
-
-def batch(model, *samples):
-    return Batch(model, samples)
-
-
-def sample(task="paint", index=0):
-    return Squares(16, task).build().sample(index)
-
-
-def test_the_paint_loss_trains_condition_head_and_backbone_but_no_target():
-    model = diptych.build(model_spec())
-    (loss,) = Paint().build()(batch(model, sample(), sample("ask"), sample(index=3)), torch.Generator()).values()
-    loss.backward()
-    reached = {name.split(".")[0] for name, p in model.parts.named_parameters() if p.grad is not None}
-    assert reached == {"backbone", "generate"}
-
-
-def test_losses_are_means_over_their_samples():
-    model = diptych.build(model_spec(), dtype=torch.float64)
-    for objective in (Paint().build(), Reconstruct().build()):
-        one, two = (objective(batch(model, sample(index=i)), torch.Generator()) for i in (0, 1))
-        both = objective(batch(model, sample(index=0), sample(index=1)), torch.Generator())
-        for name in both:
-            assert both[name].item() == pytest.approx((one[name] + two[name]).item() / 2, rel=1e-9)
-
-
-def test_the_answer_loss_is_the_mean_over_learned_tokens():
-    model = diptych.build(with_text(model_spec()), dtype=torch.float64)
-    objective = Answer().build()
-    loss = objective(batch(model, sample("ask"), sample("ask", 3)), torch.Generator())["answer"]
-    total, count = 0.0, 0
-    for each in (sample("ask"), sample("ask", 3)):
-        encoded = model.prompts.conversation(each.turns, 4)
-        features = model.reading_tokens(model.encode("eye", model.pixels("eye", [each.picture()])))
-        states = model.states(model.sequences([encoded]), features)[0]
-        for place, learn in enumerate(encoded.learned):
-            if learn:
-                logits = model.parts.text.logits(states[place - 1], model.parts.backbone)
-                total -= logits.log_softmax(-1)[encoded.ids[place]].item()
-                count += 1
-    assert loss.item() == pytest.approx(total / count, rel=1e-9)
-
-
-def test_objectives_that_find_nothing_say_nothing():
-    model = diptych.build(with_text(model_spec()))
-    words = Sample((Turn("user", ("hello",)),))
-    for objective in (Paint(), Reconstruct(), Answer()):
-        assert objective.build()(batch(model, words), torch.Generator()) == {}
-    assert Autoencode("eye").build()(batch(model, words), torch.Generator()) == {}
-
-
-def test_objectives_without_their_part_say_what_is_missing():
-    with pytest.raises(RequestError, match="put `text:"):
-        Answer().build()(batch(diptych.build(model_spec()), sample("ask")), torch.Generator())
-    bare = structure({**model_data(), "decode": None, "understand": None}, ModelSpec)
-    with pytest.raises(RequestError, match=r"trains `decode\.decoder`"):
-        Reconstruct().build()(batch(diptych.build(bare), sample()), torch.Generator())
-    with pytest.raises(RequestError, match="no `understand`"):
-        Answer().build()(batch(diptych.build(with_text(bare)), sample("ask")), torch.Generator())
-
-
-def test_features_are_computed_once_a_step_whoever_asks():
-    model = diptych.build(model_spec())
-    made = batch(model, sample(), sample(index=1))
-    assert made.features("eye") is made.features("eye")
-
-
-# -- the optimiser ------------------------------------------------------------------------------------------------
-
-
-def stage(**changes):
-    read = recipe().stages[0]
-    return evolve(read, **{"steps": 100, "warmup": 10, "lr": 2.0, "min_lr": 0.1, **changes})
-
-
-@pytest.mark.parametrize(
-    ("lr_schedule", "levels"),
-    [("cosine", {0: 0.2, 9: 2.0, 10: 2.0, 55: 1.1}), ("linear", {55: 1.1, 10: 2.0}), ("constant", {99: 2.0})],
-)
-def test_the_learning_rate_warms_up_and_falls(lr_schedule, levels):
-    optimiser = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1)
-    optimiser.param_groups[0]["factor"] = 0.5
-    for step, level in levels.items():
-        assert set_lr(optimiser, stage(lr_schedule=lr_schedule), step) == pytest.approx(level)
-        assert optimiser.param_groups[0]["lr"] == pytest.approx(level / 2)
-
-
-@given(st.sampled_from(["cosine", "linear", "constant"]), st.integers(1, 50), st.integers(0, 60))
-@examples(60)
-def test_the_learning_rate_is_never_negative_nor_above_its_peak(lr_schedule, steps, warmup):
-    optimiser = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=1)
-    optimiser.param_groups[0]["factor"] = 1.0
-    for step in range(steps):
-        assert 0 <= set_lr(optimiser, stage(lr_schedule=lr_schedule, steps=steps, warmup=warmup), step) <= 2.0
-
-
-def test_decay_is_for_matrices_and_factors_for_their_slots():
-    model = diptych.build(model_spec())
-    own = evolve(stage(), train=("decode", "backbone"), lr_factors={"backbone": 0.1}, weight_decay=0.3)
-    optimiser = make_optimiser(choose_trained(model.parts, own), own)
-    facts = {id(p): (g["factor"], g["weight_decay"]) for g in optimiser.param_groups for p in g["params"]}
-    for name, parameter in model.parts.named_parameters():
-        if parameter.requires_grad:
-            factor = 0.1 if name.startswith("backbone") else 1.0
-            assert facts[id(parameter)] == (factor, 0.3 if parameter.dim() >= 2 else 0.0)
-
-
-def test_the_moving_average_follows_its_formula():
-    parameter = nn.Parameter(torch.zeros(1))
-    average, wanted = MovingAverage({"p": parameter}, 0.5), 0.0
-    for count in range(1, 20):
-        with torch.no_grad():
-            parameter.fill_(count)
-        average.update()
-        decay = min(0.5, (1 + count) / (10 + count))
-        wanted = decay * wanted + (1 - decay) * count
-    average.apply()
-    assert parameter.item() == pytest.approx(wanted, rel=1e-5)
-
-
 def test_two_losses_are_summed_with_their_weights(tmp_path):
     def trained(weight):
         data = {**RECIPE["stages"][0], "steps": 1, "warmup": 0, "clip": 1e9}
@@ -417,21 +290,3 @@ def test_what_an_objective_learned_goes_on_in_a_stage_that_has_the_same_one(tmp_
 def test_stages_are_data():
     assert isinstance(recipe().stages[0], Stage)
     assert isinstance(TiedText(), nn.Module)
-
-
-def test_a_sample_may_show_several_pictures():
-    model = diptych.build(with_text(model_spec()), dtype=torch.float64)
-    one, two = (sample("ask", index).picture() for index in (0, 1))
-    several = Sample((Turn("user", (one, two, "which is red?")), Turn("assistant", ("the first",))))
-    swapped = Sample((Turn("user", (two, one, "which is red?")), Turn("assistant", ("the first",))))
-    losses = [Answer().build()(batch(model, each), torch.Generator())["answer"] for each in (several, swapped)]
-    assert losses[0] != losses[1]
-
-
-def test_the_picture_to_make_is_the_last_one_not_one_that_was_shown():
-    model = diptych.build(model_spec())
-    shown, made = (sample("ask", index).picture() for index in (0, 1))
-    edit = Sample((Turn("user", (shown, "make it another")), Turn("assistant", (made,))))
-    plain = Sample((Turn("user", ("make it another",)), Turn("assistant", (made,))))
-    losses = [Paint().build()(batch(model, each), torch.Generator())["paint"] for each in (edit, plain)]
-    assert torch.equal(*losses)

@@ -1,0 +1,99 @@
+"""Objectives: what they are means over, what they train, what they say when nothing is there."""
+
+import pytest
+import torch
+from core_cases.small import model_data, model_spec
+from core_cases.text import with_text
+
+import diptych
+from diptych.data.sample import Sample, Turn
+from diptych.data.squares import Squares
+from diptych.errors import RequestError
+from diptych.objectives.batch import Batch
+from diptych.objectives.specs import Answer, Autoencode, Paint, Reconstruct
+from diptych.spec.model import ModelSpec
+from diptych.spec.structure import structure
+
+
+def batch(model, *samples):
+    return Batch(model, samples)
+
+
+def sample(task="paint", index=0):
+    return Squares(16, task).build().sample(index)
+
+
+def test_the_paint_loss_trains_condition_head_and_backbone_but_no_target():
+    model = diptych.build(model_spec())
+    (loss,) = Paint().build()(batch(model, sample(), sample("ask"), sample(index=3)), torch.Generator()).values()
+    loss.backward()
+    reached = {name.split(".")[0] for name, p in model.parts.named_parameters() if p.grad is not None}
+    assert reached == {"backbone", "generate"}
+
+
+def test_losses_are_means_over_their_samples():
+    model = diptych.build(model_spec(), dtype=torch.float64)
+    for objective in (Paint().build(), Reconstruct().build()):
+        one, two = (objective(batch(model, sample(index=i)), torch.Generator()) for i in (0, 1))
+        both = objective(batch(model, sample(index=0), sample(index=1)), torch.Generator())
+        for name in both:
+            assert both[name].item() == pytest.approx((one[name] + two[name]).item() / 2, rel=1e-9)
+
+
+def test_the_answer_loss_is_the_mean_over_learned_tokens():
+    model = diptych.build(with_text(model_spec()), dtype=torch.float64)
+    objective = Answer().build()
+    loss = objective(batch(model, sample("ask"), sample("ask", 3)), torch.Generator())["answer"]
+    total, count = 0.0, 0
+    for each in (sample("ask"), sample("ask", 3)):
+        encoded = model.prompts.conversation(each.turns, 4)
+        features = model.reading_tokens(model.encode("eye", model.pixels("eye", [each.picture()])))
+        states = model.states(model.sequences([encoded]), features)[0]
+        for place, learn in enumerate(encoded.learned):
+            if learn:
+                logits = model.parts.text.logits(states[place - 1], model.parts.backbone)
+                total -= logits.log_softmax(-1)[encoded.ids[place]].item()
+                count += 1
+    assert loss.item() == pytest.approx(total / count, rel=1e-9)
+
+
+def test_objectives_that_find_nothing_say_nothing():
+    model = diptych.build(with_text(model_spec()))
+    words = Sample((Turn("user", ("hello",)),))
+    for objective in (Paint(), Reconstruct(), Answer()):
+        assert objective.build()(batch(model, words), torch.Generator()) == {}
+    assert Autoencode("eye").build()(batch(model, words), torch.Generator()) == {}
+
+
+def test_objectives_without_their_part_say_what_is_missing():
+    with pytest.raises(RequestError, match="put `text:"):
+        Answer().build()(batch(diptych.build(model_spec()), sample("ask")), torch.Generator())
+    bare = structure({**model_data(), "decode": None, "understand": None}, ModelSpec)
+    with pytest.raises(RequestError, match=r"trains `decode\.decoder`"):
+        Reconstruct().build()(batch(diptych.build(bare), sample()), torch.Generator())
+    with pytest.raises(RequestError, match="no `understand`"):
+        Answer().build()(batch(diptych.build(with_text(bare)), sample("ask")), torch.Generator())
+
+
+def test_features_are_computed_once_a_step_whoever_asks():
+    model = diptych.build(model_spec())
+    made = batch(model, sample(), sample(index=1))
+    assert made.features("eye") is made.features("eye")
+
+
+def test_a_sample_may_show_several_pictures():
+    model = diptych.build(with_text(model_spec()), dtype=torch.float64)
+    one, two = (sample("ask", index).picture() for index in (0, 1))
+    several = Sample((Turn("user", (one, two, "which is red?")), Turn("assistant", ("the first",))))
+    swapped = Sample((Turn("user", (two, one, "which is red?")), Turn("assistant", ("the first",))))
+    losses = [Answer().build()(batch(model, each), torch.Generator())["answer"] for each in (several, swapped)]
+    assert losses[0] != losses[1]
+
+
+def test_the_picture_to_make_is_the_last_one_not_one_that_was_shown():
+    model = diptych.build(model_spec())
+    shown, made = (sample("ask", index).picture() for index in (0, 1))
+    edit = Sample((Turn("user", (shown, "make it another")), Turn("assistant", (made,))))
+    plain = Sample((Turn("user", ("make it another",)), Turn("assistant", (made,))))
+    losses = [Paint().build()(batch(model, each), torch.Generator())["paint"] for each in (edit, plain)]
+    assert torch.equal(*losses)
