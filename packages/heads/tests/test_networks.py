@@ -170,15 +170,6 @@ def test_patches_that_do_not_fit(name):
         evolve(NETWORKS[name], patch_size=3).build()
 
 
-def test_compiled_whole(name):
-    torch._dynamo.reset()
-    network = shaken(NETWORKS[name].build())
-    x, t, condition = inputs(dtype=torch.float32)
-    context = network.prepare(condition)
-    compiled = torch.compile(network, backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(x, t, context), network(x, t, context))
-
-
 def test_unknown_sizes_are_named(name):
     with pytest.raises(Exception, match=r"condition_width.*follows"):
         evolve(NETWORKS[name], condition_width=None).build()

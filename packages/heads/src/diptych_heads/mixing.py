@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from attrs import frozen
 from torch import Tensor
 
 
@@ -28,11 +27,11 @@ class NoiseSchedule(Protocol):
         ...
 
 
-@frozen(eq=False)
-class Mixing:
+class Mixing(NamedTuple):
     """x = alpha * clean + sigma * noise and its time derivative, for one moment of each sample.
 
-    Each coefficient broadcasts against the sample: `b 1 1` for tokens `b n c`.
+    A tuple, since compilers cannot trace the making of a frozen attrs object. Each coefficient
+    broadcasts against the sample: `b 1 1` for tokens `b n c`.
     """
 
     alpha: Tensor

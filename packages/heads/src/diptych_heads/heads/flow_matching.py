@@ -87,7 +87,23 @@ class FlowMatchingHead(nn.Module):
         target = at_least_float32(target)
         t = self.timesteps.draw(len(target), generator).to(target)
         noise = normal_like(target, generator)
-        condition = self.dropped(condition, generator)
+        return self.loss_at(t, noise, target, self.dropped(condition, generator), mask)
+
+    def loss_at(
+        self, t: Tensor, noise: Tensor, target: Tensor, condition: Tensor, mask: Tensor | None
+    ) -> Tensor:
+        """Compute the loss at given times `b` and noise `b n c`; what a compiler can trace whole.
+
+        Args:
+            t: times in [0, 1].
+            noise: standard normal numbers, as the target.
+            target: clean tokens `b n c`, in float32 or higher.
+            condition: `b q condition_width`, perhaps dropped.
+            mask: real tokens of the condition, bool `b q`, or None.
+
+        Returns:
+            `b`.
+        """
         mixing = Mixing.at(self.noise_schedule, t, dims=target.ndim)
         context = self.network.prepare(condition.to(self._dtype(condition)), mask)
         predicted = self._predict(mixing.mix(target, noise), t, context)

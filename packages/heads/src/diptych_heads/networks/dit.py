@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from attrs import evolve, frozen
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -19,9 +19,8 @@ from diptych_heads.networks.time_waves import WAVES, time_waves, wave_frequencie
 from diptych_heads.networks.two_layers import TwoLayers
 
 
-@frozen(eq=False)
-class DitContext:
-    """What one call prepares from a condition.
+class DitContext(NamedTuple):
+    """What one call prepares from a condition; a tuple, which compilers can trace the making of.
 
     Attributes:
         pooled: the condition's part of the time embedding `b width`.
@@ -101,8 +100,7 @@ class DitNetwork(nn.Module):
             self.condition_norm(weight.new_zeros(1, 1, weight.shape[1]))
         )
         pooled = self.embed_pooled(projected[:, 0]).expand(count, -1)
-        return evolve(
-            context,
+        return context._replace(
             pooled=torch.cat([context.pooled, pooled]),
             null=tuple(block.prepare_null(projected) for block in self.blocks),
         )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
-from attrs import evolve, frozen
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,9 +24,8 @@ from diptych_heads.networks.time_waves import (
 from diptych_heads.networks.two_layers import TwoLayers
 
 
-@frozen(eq=False)
-class LuminaContext:
-    """What one call prepares from a condition.
+class LuminaContext(NamedTuple):
+    """What one call prepares from a condition; a tuple, which compilers can trace the making of.
 
     Attributes:
         pooled: the condition's part of the time embedding `b time_width`.
@@ -124,8 +123,7 @@ class LuminaNextNetwork(nn.Module):
         weight = self.caption_projection.linear_1.weight
         caption = self.caption_projection(weight.new_zeros(1, 1, weight.shape[1]))
         pooled = self.time_caption_embed.pool(caption, None).expand(count, -1)
-        return evolve(
-            context,
+        return context._replace(
             pooled=torch.cat([context.pooled, pooled]),
             null=tuple(layer.prepare_null(caption) for layer in self.layers),
         )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
-from attrs import evolve, frozen
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -14,9 +15,8 @@ from diptych_heads.networks.time_waves import WAVES, time_waves, wave_frequencie
 from diptych_heads.networks.two_layers import TwoLayers
 
 
-@frozen(eq=False)
-class MlpContext:
-    """What one call prepares from a condition.
+class MlpContext(NamedTuple):
+    """What one call prepares from a condition; a tuple, which compilers can trace the making of.
 
     Attributes:
         embedded: the condition of each token `b n width`.
@@ -81,7 +81,7 @@ class MlpNetwork(nn.Module):
         null = self.embed_condition(weight.new_zeros(1, 1, weight.shape[1]))
         embedded = context.embedded
         null = null.to(embedded.dtype).expand(count, embedded.shape[1], -1)
-        return evolve(context, embedded=torch.cat([embedded, null]))
+        return context._replace(embedded=torch.cat([embedded, null]))
 
     def forward(self, x: Tensor, t: Tensor, context: MlpContext) -> Tensor:
         """Predict.
