@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 from torch.nn import functional
 
-from diptych_heads.decoders.feature_scale import FeatureScale, add_noise
-from diptych_heads.decoders.pixel_loss import PixelLoss
+from diptych_heads.decoders.small import SmallDecoder
 
 
-class ConvPixelsDecoder(nn.Module):
+class ConvPixelsDecoder(SmallDecoder):
     """Stem, levels of residual blocks with nearest upsampling between, pixel shuffle at the end.
 
     Nearest upsampling follows a 1 x 1 convolution, and nothing is transposed: no checkerboards
@@ -25,19 +25,13 @@ class ConvPixelsDecoder(nn.Module):
         self,
         *,
         channels: int,
-        height: int,
         widths: Sequence[int],
         blocks: Sequence[int],
         pixel_patch: int,
-        noise: float,
-        pixel_loss: PixelLoss,
+        **shared: Any,
     ) -> None:
         """Make the decoder with fresh weights; the fields are those of the spec."""
-        super().__init__()
-        self.height = height
-        self.noise = noise
-        self.pixel_loss = pixel_loss
-        self.scale = FeatureScale(channels)
+        super().__init__(channels=channels, **shared)
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.levels = nn.ModuleList(
             nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
@@ -50,26 +44,7 @@ class ConvPixelsDecoder(nn.Module):
         self.to_pixels = nn.Conv2d(widths[-1], 3 * pixel_patch**2, 3, padding=1)
         self.shuffle = nn.PixelShuffle(pixel_patch)
 
-    def forward(self, features: Tensor, generators: Sequence[Generator] | None = None) -> Tensor:
-        """Draw features `b (h w) c` as pixels `b 3 H W` in [-1, 1]; nothing here is random."""
-        return self._draw(self.scale(features)).clamp(-1, 1)
-
-    def loss(self, features: Tensor, pixels: Tensor, generator: Generator) -> Tensor:
-        """Compare what is drawn from features `b (h w) c` with pixels `b 3 H W` in [-1, 1].
-
-        In training mode the running statistics learn from the features, and noise is added to them.
-
-        Returns:
-            `b`.
-        """
-        if self.training:
-            self.scale.update(features)
-        features = self.scale(features)
-        if self.training:
-            features = add_noise(features, self.noise, generator)
-        return self.pixel_loss(self._draw(features), pixels)
-
-    def _draw(self, features: Tensor) -> Tensor:
+    def draw(self, features: Tensor) -> Tensor:
         """Map normalised features `b (h w) c` to pixels that may leave [-1, 1]."""
         x = features.to(self.stem.weight.dtype)
         x = x.unflatten(1, (self.height, -1)).permute(0, 3, 1, 2)
