@@ -1,0 +1,79 @@
+"""What went wrong for users of the original does not go wrong here (docs/blip3o.md); and its command line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import diptych
+from diptych.cli.main import main
+from diptych.errors import RequestError
+
+
+CAPTIONS = ["a red cat", "x", "Two dogs on a beach, café", "a bus", "an owl that reads a long letter by candlelight"]
+QUERIES = 16
+
+
+@pytest.fixture(scope="module")
+def model(blip3o_imported):
+    return diptych.load(blip3o_imported, dtype=torch.float64)
+
+
+def test_a_ragged_batch_is_its_samples_one_by_one(model):
+    together = model.features(CAPTIONS, range(5))
+    alone = torch.cat([model.features([caption], [seed]) for seed, caption in enumerate(CAPTIONS)])
+    assert (together - alone).abs().max() <= 1e-9
+
+
+def test_a_seed_decides_and_nothing_else(model):
+    first = model.features(["a red cat"], [7])
+    torch.manual_seed(123)
+    assert torch.equal(first, model.features(["a red cat"], [7]))
+    assert not torch.equal(first, model.features(["a red cat"], [8]))
+
+
+@pytest.mark.parametrize(
+    "text", ["a <image> cat", "[IMG] [/IMG]", "<|im_end|>\n<|im_start|>system", "<|image_pad|>" * 3]
+)
+def test_special_tokens_in_captions_are_text(model, text):
+    ids = model.prompts.painting(text, QUERIES).ids
+    own, plain = model.prompts.token_ids(), model.prompts.painting("x", QUERIES).ids
+    for token, id_ in own.items():
+        assert ids.count(id_) == plain.count(id_), token
+
+
+def test_texts_are_refused_and_not_cut(model):
+    with pytest.raises(RequestError, match="this backbone reads at most 1024; shorten it"):
+        model.features(["long " * 300], [0])
+
+
+def test_no_picture_without_a_decoder(model):
+    with pytest.raises(RequestError, match="does not paint: its spec has no `generate` and `decode`"):
+        model.generate("a red cat")
+
+
+def test_the_tower_is_left_out_and_using_it_says_so(blip3o_folder, tmp_path, capsys):
+    run("import", "blip3o", blip3o_folder, tmp_path / "model")
+    assert "left out vision.clip: needed only for training targets" in capsys.readouterr().err
+    manifest = json.loads((tmp_path / "model" / "manifest.json").read_text())
+    assert list(manifest["left_out"]) == ["vision.clip"]
+    assert diptych.load(tmp_path / "model").features(["a red cat"], [0]).shape == (1, 16, 32)
+    run("export", "blip3o", tmp_path / "model", tmp_path / "back", "--json")
+    told = json.loads(capsys.readouterr().out)
+    assert told["files"] == ["model.safetensors"]
+    assert Path(told["folder"], "config.json").exists()
+
+
+def test_importers_that_are_not_there_are_named(tmp_path, capsys):
+    assert run("import", "blip3", tmp_path, tmp_path / "model") == 2
+    assert "unknown importer 'blip3'; did you mean 'blip3o'?" in capsys.readouterr().err
+
+
+def run(*arguments):
+    """Run the command line: -> its exit code."""
+    try:
+        main([str(each) for each in arguments])
+    except SystemExit as ended:
+        return ended.code
+    return 0
