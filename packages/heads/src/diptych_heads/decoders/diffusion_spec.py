@@ -87,7 +87,7 @@ class Diffusion(PartSpec):
                     "preset": "1.6b-512",
                     "connector": {"type": "mlp-norm", "preset": "sana"},
                 },
-                "autoencoder": {"type": "dc-ae", "preset": "sana-512"},
+                "autoencoder": {"type": "dc-ae", "preset": "sana-f32c32", "image_size": 512},
                 "null": "black-picture",
                 "sampler": {"type": "euler", "steps": 30},
             },
