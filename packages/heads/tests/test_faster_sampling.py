@@ -104,7 +104,7 @@ def test_same_picture_as_the_plain_loop_over_diffusers():
     pytest.importorskip("diffusers")
     from diptych_heads.benchmarks.sampling import sides
 
-    plain, ours = sides(width=64, depth=3, batch=2, side=4, queries=6, steps=30, compiled=False)
+    plain, ours = sides(width=64, depth=3, batch=2, side=4, queries=6, steps=30)
     found = ours()
     torch.testing.assert_close(found, plain(), atol=1e-4, rtol=0)
     assert found.std() > 0.1

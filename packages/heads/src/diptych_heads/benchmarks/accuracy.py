@@ -1,0 +1,156 @@
+"""Measures how far each sampler ends from the exact solution, by evaluations of the network.
+
+    python -m diptych_heads.benchmarks.accuracy CHECKPOINT
+
+Prompts are painted from the same noise by every sampler and by Euler with 1,000 steps, which stands
+for the exact solution, under the guidance of the model's own spec. A distance is the root mean
+square of the difference over that of the solution, in the head's units: over all samples, and
+(behind the stroke) the median over samples, which one that turned to another solution cannot move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import torch
+from torch import Tensor
+
+from diptych.seeds import generators
+from diptych_heads.benchmarks.chart import chart
+from diptych_heads.samplers.specs import (
+    AdamsBashforth2,
+    Ddim,
+    DpmSolver2M,
+    Euler,
+    Heun,
+    Midpoint,
+)
+
+
+PROMPTS = ("a red apple", "a yellow star", "a green tree", "a blue fish", "a cat", "a house")
+SAMPLERS: dict[str, tuple[type, Callable[[int], int]]] = {
+    "euler": (Euler, lambda n: n),
+    "ddim": (Ddim, lambda n: n),
+    "heun": (Heun, lambda n: (n + 1) // 2),
+    "midpoint": (Midpoint, lambda n: n // 2),
+    "ab2": (AdamsBashforth2, lambda n: n),
+    "dpm++2m": (DpmSolver2M, lambda n: n),
+}
+"""Each sampler, and its steps for at most n evaluations."""
+MULTISTEP = ("ab2", "dpm++2m")
+
+
+class Distance(NamedTuple):
+    """From a solution, as a share of it: of all samples together, and of the median one."""
+
+    whole: float
+    median: float
+
+    @classmethod
+    def between(cls, found: Tensor, exact: Tensor) -> Distance:
+        """Measure targets `b n c` against a solution."""
+        off, size = (each.square().mean(dim=(1, 2)) for each in (found - exact, exact))
+        median = (off / size).sqrt().median()
+        return cls((off.mean() / size.mean()).sqrt().item(), median.item())
+
+
+def painter(
+    checkpoint: str, prompts: Sequence[str], seeds: int, step: str | None
+) -> tuple[Callable[[Any], Tensor], list[int]]:
+    """Load a model: -> (sampler spec -> targets `b n c`), and a list that counts evaluations."""
+    import diptych
+
+    model = diptych.load(checkpoint)
+    wanted = model.spec.step(step) if step else model.spec.generate[-1]
+    with torch.inference_mode():
+        condition, mask = model.conditions(model.painting(prompts, wanted.name), wanted.name)
+    condition = condition.repeat_interleave(seeds, dim=0)
+    mask = None if mask is None else mask.repeat_interleave(seeds, dim=0)
+    own = [seed for _ in prompts for seed in range(seeds)]
+    head: Any = model.parts.step(wanted.name)["head"]
+    built: Any = wanted.guidance.build() if wanted.guidance else None
+    count = [0]
+    head.network.register_forward_hook(lambda *_: count.__setitem__(0, count[0] + 1))
+
+    def paint(sampler: Any) -> Tensor:
+        count[0] = 0
+        return head.sample(condition, mask, generators(own), sampler.build(), built)
+
+    return paint, count
+
+
+def distances(
+    paint: Callable[[Any], Tensor],
+    count: list[int],
+    budgets: Sequence[int],
+    shifts: Sequence[float],
+    exact: Tensor,
+) -> dict[str, dict[int, Distance]]:
+    """Measure every sampler, under every time shift: -> distance by evaluations by name."""
+    found: dict[str, dict[int, Distance]] = {}
+    for name, (spec, steps) in SAMPLERS.items():
+        for shift in shifts:
+            row = found.setdefault(name if shift == 1 else f"{name} shift {shift:g}", {})
+            for budget in budgets:
+                made = paint(spec(steps=max(1, steps(budget)), shift=shift))
+                row[count[0]] = Distance.between(made, exact)
+    return found
+
+
+@click.command(help=__doc__)
+@click.argument("checkpoint")
+@click.option("--prompt", "prompts", multiple=True, help="What is painted; repeat for more.")
+@click.option("--seeds", default=2, show_default=True, help="Pictures a prompt.")
+@click.option("--step", default=None, help="Which generate step; the last unless given.")
+@click.option("--shift", "shifts", multiple=True, type=float, default=(1.0,), help="Of times.")
+@click.option(
+    "--exact", "exact_steps", default=1000, show_default=True, help="Steps of the solution."
+)
+@click.option("--budget", "budgets", multiple=True, type=int, default=(4, 6, 8, 10, 15, 20, 30))
+@click.option("--svg", type=click.Path(path_type=Path), default=None, help="Where to draw a chart.")
+def main(
+    checkpoint: str,
+    prompts: Sequence[str],
+    seeds: int,
+    step: str | None,
+    shifts: Sequence[float],
+    exact_steps: int,
+    budgets: Sequence[int],
+    svg: Path | None,
+) -> None:
+    """Print distances, and what a multistep sampler with at most 10 evaluations saves."""
+    paint, count = painter(checkpoint, prompts or PROMPTS, seeds, step)
+    exact = paint(Euler(exact_steps))
+    found = distances(paint, count, sorted({*budgets, 10, 30}), sorted({*shifts, 1.0}), exact)
+    for name, row in found.items():
+        click.echo(f"{name:17}" + "".join(_cell(n, each) for n, each in row.items()))
+    goal = found["euler"][30]
+    several = [
+        (each, n, name)
+        for name, row in found.items()
+        for n, each in row.items()
+        if name.startswith(MULTISTEP)
+    ]
+    best, evaluations, name = min(each for each in several if each[1] <= 10)
+    verdict = "at least as close" if best.whole <= goal.whole else "not as close"
+    click.echo(f"euler, 30 evaluations: {goal.whole:.4f}, median {goal.median:.4f}")
+    click.echo(f"{name}, {evaluations}: {best.whole:.4f}, median {best.median:.4f}: {verdict}")
+    enough = [(n, name) for each, n, name in several if each.whole <= goal.whole]
+    if enough:
+        fewest, name = min(enough)
+        click.echo(f"as close with the fewest: {name}, {fewest}: {30 / fewest:.2f} times fewer")
+    if svg is not None:
+        lines = {name: {n: each.whole for n, each in row.items()} for name, row in found.items()}
+        svg.write_text(chart(lines), encoding="utf-8")
+        click.echo(f"wrote {svg}")
+
+
+def _cell(evaluations: int, distance: Distance) -> str:
+    return f"  {evaluations:3}: {distance.whole:.4f}/{distance.median:.4f}"
+
+
+if __name__ == "__main__":
+    main()
