@@ -27,6 +27,7 @@ from diptych_encoders.dc_ae import DcAe
 from diptych_encoders.dinov2 import Dinov2
 from diptych_encoders.eva_clip import EvaClip
 from diptych_encoders.principal_components import PrincipalComponents
+from diptych_encoders.qwen25_vl import Qwen25Vl
 from diptych_encoders.siglip import Siglip
 from diptych_encoders.siglip2 import Siglip2
 from diptych_encoders.ta_tok import TaTok
@@ -62,6 +63,7 @@ SPECS: dict[str, PartSpec] = {
     "siglip-pooled-projected": Siglip(**VIT, pool=4, project=6, unit_features=True, attention="eager"),
     "dinov2": Dinov2(**VIT, trained_size=24),
     "dinov2-gated": Dinov2(**VIT, activation="swiglu", cls="keep", layer=1),
+    "qwen2.5-vl": Qwen25Vl(**{**VIT, "patch_size": 2}, mlp_width=12, width=6, window=8, whole_layers=(1,)),
     "siglip2": Siglip2(**VIT),
     "siglip2-naflex": Siglip2(**VIT, flexible=3, pool=2),
     "autoencoder-kl": AutoencoderKl(**KL),
@@ -212,7 +214,7 @@ def test_runs_in_bfloat16(spec: PartSpec) -> None:
 def test_traces_whole(spec: PartSpec) -> None:
     """No graph break, and what the traced part gives is what the part gives."""
     torch._dynamo.reset()
-    small = attrs.evolve(spec, depth=1, layer=-1) if hasattr(spec, "depth") else spec
+    small = attrs.evolve(spec, depth=1, layer=-1) if hasattr(spec, "layer") else spec
     module, given = build(small), source(kind=spec.kind)
 
     def there_and_back(pixels: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ def diptych_register_encoder() -> list[Component]:
         Component("clip", "diptych_encoders.clip:Clip", "CLIP vision transformer, any layer"),
         Component("eva-clip", "diptych_encoders.eva_clip:EvaClip", "EVA-CLIP vision transformer, BLIP3-o's targets"),
         Component("dinov2", "diptych_encoders.dinov2:Dinov2", "DINOv2 vision transformer, self-supervised features"),
+        Component("qwen2.5-vl", "diptych_encoders.qwen25_vl:Qwen25Vl", "vision tower of Qwen2.5-VL, any resolution"),
         Component("siglip", "diptych_encoders.siglip:Siglip", "SigLIP vision transformer, any layer"),
         Component("siglip2", "diptych_encoders.siglip2:Siglip2", "SigLIP 2 vision transformer, fixed or NaFlex"),
     ]

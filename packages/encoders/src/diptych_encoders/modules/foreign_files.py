@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from pathlib import Path
 from pickle import UnpicklingError
@@ -9,6 +10,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import hf_hub_download, snapshot_download
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from diptych.checkpoint.tensors import read_tensors
@@ -20,20 +22,32 @@ _INNER = ("state_dict", "model", "module", "sd")
 """Where training programs put the tensors inside a file."""
 
 
-def read_foreign(source: str) -> dict[str, Tensor]:
-    """Read all tensors of a checkpoint.
+def read_foreign(source: str, wanted: str = "") -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint.
 
     Args:
         source: a file (.safetensors, or a pickle of tensors alone), a folder with either, a hub id, or a file of the
             hub (`owner/name/file.pt`).
+        wanted: a pattern (`re.search`) of the names to be read; a part of a large model needs few.
 
     Raises:
         CheckpointError: if there is none, it is damaged, or a pickle holds anything but tensors and plain data.
     """
     tensors: dict[str, Tensor] = {}
     for path in _files(source):
-        tensors |= read_tensors(path) if path.suffix == ".safetensors" else _tensors(read_pickle(path), path)
-    return tensors
+        if path.suffix == ".safetensors":
+            tensors |= _read_some(path, wanted) if wanted else read_tensors(path)
+        else:
+            tensors |= _tensors(read_pickle(path), path)
+    return {name: value for name, value in tensors.items() if re.search(wanted, name)}
+
+
+def _read_some(path: Path, wanted: str) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys() if re.search(wanted, name)}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is not a whole safetensors file (truncated?): {error}") from error
 
 
 def read_pickle(path: Path) -> Any:

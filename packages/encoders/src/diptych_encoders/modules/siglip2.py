@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
-from attrs import frozen
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import Siglip2VisionConfig, Siglip2VisionModel
 
 from diptych_encoders.modules.features import VisionFeatures, options_of
+from diptych_encoders.modules.many_features import ManyFeatures, pack
 from diptych_encoders.modules.positions import init_positions
 from diptych_encoders.modules.pretrained import compare_sizes, copy_weights, load_official, read_config
 from diptych_encoders.modules.vision_config import TEXT_TOWER, WORDS, config_values, layers_left_out, sizes_of
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
     from diptych_encoders.siglip2 import Siglip2
 
 _OWN = {ours: theirs for ours, theirs in WORDS.items() if ours != "image_size"}
-
-
-@frozen(eq=False)
-class ManyFeatures:
-    """Features of pictures of different sizes, padded to the longest.
-
-    Attributes:
-        features: `[b n d]`, each picture's row-major grid first; what follows it is padding.
-        mask: `[b n]`, True where a feature is real.
-        grids: height and width of each picture's grid.
-    """
-
-    features: Tensor
-    mask: Tensor
-    grids: tuple[tuple[int, int], ...]
 
 
 class FlexibleFeatures(VisionFeatures):
@@ -91,10 +76,7 @@ class FlexibleFeatures(VisionFeatures):
             self.features(states[index : index + 1, : len(row)], grid)[0]
             for index, (row, grid) in enumerate(zip(rows, grids, strict=True))
         ]
-        features = pad_sequence(made, batch_first=True)
-        counts = torch.tensor([len(each) for each in made], device=features.device)
-        mask = torch.arange(features.shape[1], device=features.device) < counts[:, None]
-        return ManyFeatures(features, mask, tuple(map(self._pooled, grids)))
+        return pack(made, [self._pooled(grid) for grid in grids])
 
     def _pooled(self, grid: tuple[int, int]) -> tuple[int, int]:
         return (self.pool_to, self.pool_to) if self.pool_to else (grid[0] // self.pool, grid[1] // self.pool)
