@@ -50,6 +50,10 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     ],
     "encoder/dinov2": [{**VIT, "trained_size": 24}, {**VIT, "activation": "swiglu", "cls": "keep", "layer": 1}],
     "encoder/siglip2": [VIT, {**VIT, "flexible": 3, "pool": 2}],
+    "encoder/qwen2.5-vl": {
+        **{"hidden_width": 16, "depth": 2, "heads": 2, "mlp_width": 12, "width": 6},
+        **{"image_size": 16, "patch_size": 2, "window": 8, "whole_layers": [1]},
+    },
     "encoder/siglip": [VIT, {**VIT, "pool": 2, "unit_features": True}],
     "autoencoder/autoencoder-kl": {"image_size": 16, "channels": 3, **TINY_KL},
     "autoencoder/autoencoder-tiny": {"image_size": 16, "channels": 3, "hidden_width": 8, "blocks": [1, 1]},
