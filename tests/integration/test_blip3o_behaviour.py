@@ -3,12 +3,16 @@
 import json
 from pathlib import Path
 
+import attrs
 import pytest
 import torch
 
 import diptych
 from diptych.cli.main import main
 from diptych.errors import RequestError
+from diptych.plugins import registry
+from diptych.spec.model import Prompt
+from diptych.spec.numerics import switches
 
 
 CAPTIONS = ["a red cat", "x", "Two dogs on a beach, café", "a bus", "an owl that reads a long letter by candlelight"]
@@ -77,3 +81,29 @@ def run(*arguments):
     except SystemExit as ended:
         return ended.code
     return 0
+
+
+# -- numerics ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_switch_is_on_in_reference_numerics_and_stands_in_the_page(model):
+    page = (Path(__file__).parents[2] / "docs" / "blip3o.md").read_text(encoding="utf-8")
+    found = switches(model.spec)
+    assert all(found.values())
+    assert all(f"`{path}`" in page for path in found)
+    classes = [Prompt, *(entry.load() for entry in registry().entries() if entry.kind != "spec")]
+    known = {field.name for cls in classes for field in attrs.fields(cls) if field.metadata.get("deviation")}
+    assert known == {path.rpartition(".")[2] for path in found}
+    assert registry().name_of("timesteps", type(model.spec.generate[0].head.timesteps)) == "reference-integer"
+
+
+def test_the_state_is_narrow_only_under_the_switch(model, blip3o_imported):
+    seen = {}
+    for on in (False, True):
+        half = diptych.load(blip3o_imported, dtype=torch.bfloat16)
+        head = half.parts.step("features")["head"]
+        head.narrow_state = on
+        seen[on] = half.features(["a red cat"], [0])
+    assert seen[True].dtype == torch.bfloat16
+    assert seen[False].dtype == torch.float32
+    assert not torch.equal(seen[True].float(), seen[False])
