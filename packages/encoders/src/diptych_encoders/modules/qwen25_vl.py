@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -107,7 +106,6 @@ class QwenVision(nn.Module):
         return rearrange(both, "(h i) (w j) d -> (h w) (i j) d", i=merge, j=merge)
 
 
-@cache
 def window_order(height: int, width: int, side: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Put the places of a grid in the order of their windows, row by row, each window row by row.
 
