@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import cos, pi
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -103,12 +104,8 @@ class MovingAverage:
 
 def _trainable(parts: nn.Module) -> set[str]:
     """Return the names of all parameters but those that a module says are fixed."""
-    fixed = {
-        id(each)
-        for module in parts.modules()
-        if hasattr(module, "fixed_parameters")
-        for each in module.fixed_parameters()
-    }
+    saying: list[Any] = [module for module in parts.modules() if hasattr(module, "fixed_parameters")]
+    fixed = {id(each) for module in saying for each in module.fixed_parameters()}
     return {name for name, each in parts.named_parameters() if id(each) not in fixed}
 
 
