@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
 from kernel_tests.effort import brief
 from kernel_tests.flow_matching_cases import (
@@ -69,9 +70,8 @@ def test_a_sample_does_not_know_its_batch(implementation: str, case: LossCase) -
 
 
 @every_implementation
-@pytest.mark.parametrize("poison", [math.nan, math.inf])
 @brief
-@given(case=loss_cases(min_size=1))
+@given(case=loss_cases(min_size=1), poison=st.sampled_from([math.nan, math.inf]))
 def test_nan_and_infinity_stay_in_their_sample(
     implementation: str, poison: float, case: LossCase
 ) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from hypothesis import given
+from hypothesis import strategies as st
 from kernel_tests.devices import IMPLEMENTATIONS, INTERPRETED, needs_triton
 from kernel_tests.effort import brief, thorough
 from kernel_tests.swiglu_cases import SwigluCase, cases, judge_backward, judge_forward
@@ -53,9 +54,8 @@ def test_a_gate_far_open_is_the_product_and_far_shut_is_nothing(
 
 
 @every_implementation
-@pytest.mark.parametrize("poison", [math.nan, math.inf])
 @brief
-@given(case=cases(min_size=1))
+@given(case=cases(min_size=1), poison=st.sampled_from([math.nan, math.inf]))
 def test_nan_and_infinity_stay_where_they_are(
     implementation: str, poison: float, case: SwigluCase
 ) -> None:
