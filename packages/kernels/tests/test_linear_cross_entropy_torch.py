@@ -51,7 +51,7 @@ def test_compiles_as_one_graph_with_any_number_of_rows(implementation: str) -> N
         return torch._dynamo.lookup_backend("aot_eager")(graph, example)
 
     compiled = torch.compile(_loss, fullgraph=True, dynamic=True, backend=backend)
-    for rows in (4, 9):
+    for rows in (4, 6):
         inputs = _inputs(rows)
         one, other = compiled(*inputs, implementation), _loss(*inputs, implementation)
         torch.testing.assert_close(one, other)

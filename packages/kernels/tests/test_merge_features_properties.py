@@ -6,12 +6,31 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_tests.devices import IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
 from kernel_tests.effort import brief, thorough
 from kernel_tests.merge_features_cases import Case, cases
 
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+
+
+@every_implementation
+def test_a_span_longer_than_its_features_leaves_the_rest_as_it_is(implementation: str) -> None:
+    embeds, features = torch.zeros(1, 4, 3, device=DEVICE), torch.ones(2, 3, device=DEVICE)
+    case = Case(embeds, features, [(0, 1, 3)], embeds, wild=True)
+    assert torch.equal(case.run(implementation), case.expected())
+    assert case.expected()[0, :, 0].tolist() == [0, 1, 1, 0]
+
+
+@every_implementation
+def test_the_later_of_two_spans_counts_as_far_as_it_has_features(implementation: str) -> None:
+    random = torch.Generator().manual_seed(0)
+    embeds, grad = torch.randn(2, 1, 5, 3, generator=random).to(DEVICE)
+    features = torch.randn(4, 3, generator=random).to(DEVICE)
+    case = Case(embeds, features, [(0, 0, 3), (0, 1, 2)], grad, wild=True)
+    assert torch.equal(case.run(implementation), case.expected())
+    assert torch.equal(case.expected()[0, :3], features[[0, 3, 2]])
+    assert all(map(torch.equal, case.gradients(implementation), case.expected_gradients()))
 
 
 @every_implementation

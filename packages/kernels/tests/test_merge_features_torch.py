@@ -42,6 +42,8 @@ def test_compiles_as_one_graph_with_any_length(implementation: str) -> None:
 
     def backend(graph: torch.fx.GraphModule, example: list) -> object:
         graphs.append(graph)
+        if implementation == "reference":
+            return graph  # of torch's own operations alone
         return torch._dynamo.lookup_backend("aot_eager")(graph, example)
 
     compiled = torch.compile(_loss, fullgraph=True, dynamic=True, backend=backend)

@@ -6,13 +6,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_tests.devices import IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
 from kernel_tests.effort import brief, thorough
 from kernel_tests.nearest_code_cases import Case, cases
 from kernel_tests.nearest_code_oracle import judge
 
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
+
+
+@every_implementation
+def test_codes_almost_as_long_are_told_apart(implementation: str) -> None:
+    """From 0 the shortest is the nearest, here the last; sums of 8 bits could not tell."""
+    codes = (1 + torch.arange(40, 0, -1) / 2048)[:, None].expand(40, 3)
+    case = Case(torch.zeros(1, 3, device=DEVICE), codes.to(DEVICE), "euclidean")
+    assert case.run(implementation)[0].item() == 39
 
 
 @every_implementation

@@ -88,8 +88,8 @@ def cases(draw: st.DrawFn, wild: bool | None = None) -> Case:
     width = draw(st.sampled_from(WIDTHS))
     random = torch.Generator().manual_seed(draw(st.integers(0, 2**16)))
     if wild:
-        any_span = st.tuples(st.integers(-1, 3), st.integers(-2, 8), st.integers(-1, 5))
-        spans = draw(st.lists(any_span, max_size=5))
+        any_span = st.tuples(st.integers(-1, batch), st.integers(-2, length), st.integers(-1, 5))
+        spans = draw(st.lists(any_span, min_size=2, max_size=6))
         tokens = draw(st.integers(0, 9))
     else:
         spans = []
