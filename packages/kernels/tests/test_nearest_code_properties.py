@@ -24,6 +24,14 @@ def test_codes_almost_as_long_are_told_apart(implementation: str) -> None:
 
 
 @every_implementation
+def test_a_zero_code_is_at_right_angles_to_everything(implementation: str) -> None:
+    codes = torch.tensor([[0.0, 0.0], [1.0, 0.0]], device=DEVICE)
+    case = Case(torch.tensor([[2.0, 0.0], [-2.0, 0.0]], device=DEVICE), codes, "cosine")
+    indices, distances = case.run(implementation)
+    assert indices.tolist() == [1, 0] and distances.tolist() == [0, 1]
+
+
+@every_implementation
 @thorough
 @given(case=cases())
 def test_nothing_is_nearer(implementation: str, case: Case) -> None:
