@@ -222,6 +222,15 @@ def test_dropped_prompts_train_the_null(generator):
     torch.testing.assert_close(dropped, null)
 
 
+def test_rows_and_columns_are_added_row_by_row():
+    head = shaken(evolve(OWN, positions="2d", height=2, width=3).build())
+    ids = torch.arange(6)[None]
+    added = head.embed(ids, None) - head.table.embed(ids, None)
+    wanted = head.rows[:, None] + head.columns[None]
+    torch.testing.assert_close(added[0], rearrange(wanted, "h w d -> (h w) d"))
+    torch.testing.assert_close(head.embed(ids[:, 4:], None, first=4), head.embed(ids, None)[:, 4:])
+
+
 def test_a_sampler_cannot_act():
     with pytest.raises(RequestError, match="leave the step's `sampler` out"):
         OWN.build().sample(
