@@ -40,7 +40,7 @@ docs: $(STAMP) ## Write docs/reference.md from the registry.
 packages: $(STAMP) ## Build each wheel, install it alone in an empty environment, run its own tests there.
 	@$(BIN)/python scripts/test_packages.py
 
-pocket: $(STAMP) ## Train the pocket model from nothing (about an hour and a half on 2 cores; resumes).
+pocket: $(STAMP) ## Train the pocket model from nothing (about two hours of one core; resumes).
 	@$(MEMORY) $(BIN)/diptych train emoji-pocket-recipe --out runs/pocket
 	@echo "scores: make scores POCKET=runs/pocket/model"
 
