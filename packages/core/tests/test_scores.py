@@ -26,7 +26,7 @@ def test_other_units_have_no_interval():
     assert fraction("x", [True, False], blind=0.25).interval == wilson(0.5, 2)
 
 
-def test_a_suite_runs_its_metrics_in_order():
+def test_a_suite_runs_its_metrics_in_order_and_names_their_scores():
     class Fixed(PartSpec):
         kind = "metric"
 
@@ -39,6 +39,6 @@ def test_a_suite_runs_its_metrics_in_order():
         def score(self, model, seed):
             return [fraction(f"{self.name}/{seed}", [model])]
 
-    suite = Suite("s", {"one": Fixed("one"), "two": Fixed("two")})
+    suite = Suite("s", {"first": Fixed("one"), "second": Fixed("one")})
     scores = evaluate(True, suite, seed=3)
-    assert [score.name for score in scores] == ["one/3", "two/3"]
+    assert [score.name for score in scores] == ["first/3", "second/3"]
