@@ -3,7 +3,12 @@
 import pytest
 import torch
 from attrs import evolve
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    EulerDiscreteScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    UNet2DConditionModel,
+)
 from einops import rearrange
 from head_cases.official import moved
 from head_cases.small import normal
@@ -223,3 +228,13 @@ def test_it_trains_in_a_stage_and_survives_a_checkpoint(tmp_path):
     assert torch.equal(decoder.null, black[0])
     again = load(tmp_path / "model")
     assert torch.equal(again.to_pixels(features[:1], [1]), model.to_pixels(features[:1], [1]))
+
+
+def test_sdxls_preset_mixes_noise_as_sdxl_does() -> None:
+    schedule = Diffusion.preset("blip3o").noise_schedule.build()
+    table = EulerDiscreteScheduler(
+        beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
+    ).alphas_cumprod
+    times = torch.tensor([1 / 1000, 1.0])
+    kept = schedule.alpha(times) ** 2
+    torch.testing.assert_close(kept, table[[0, -1]], rtol=1e-4, atol=1e-5)

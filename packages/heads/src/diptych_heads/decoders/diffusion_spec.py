@@ -79,6 +79,7 @@ class Diffusion(PartSpec):
             "blip3o": {
                 "network": {"type": "sdxl-unet", "preset": "sdxl"},
                 "autoencoder": {"type": "autoencoder-kl", "preset": "sdxl"},
+                "noise_schedule": {"type": "scaled-linear", "zero_terminal": False},
                 "prediction": "noise",
             },
             "siglip2-sana": {
