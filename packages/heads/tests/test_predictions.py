@@ -49,7 +49,9 @@ def test_weights_turn_errors_into_errors_of_the_velocity(schedule, t, kind):
     right = training_target(kind, clean, noise, mixing)
     wrong = right + normal(2, 3, 4, seed=3)
     difference = to_velocity(kind, wrong, x, mixing) - to_velocity(kind, right, x, mixing)
-    weighted = velocity_error_weight(kind, mixing) * (wrong - right).square()
+    # DDPM's alpha falls below the floor that training has within these times
+    weight = velocity_error_weight(kind, mixing, floor=1e-3)
+    weighted = weight * (wrong - right).square()
     torch.testing.assert_close(difference.square(), weighted)
 
 
