@@ -231,7 +231,7 @@ def test_it_trains_in_a_stage_and_survives_a_checkpoint(tmp_path):
 
 
 def test_sdxls_preset_mixes_noise_as_sdxl_does() -> None:
-    schedule = Diffusion.preset("blip3o").noise_schedule.build()
+    schedule = Diffusion.preset("blip3o", autoencoder=None).noise_schedule.build()
     table = EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"
     ).alphas_cumprod
