@@ -37,7 +37,7 @@ def build(
     """
     given = spec if isinstance(spec, ModelSpec) else read_spec(spec)
     resolved = resolve(given)
-    tokenizer = resolved.spec.tokenizer.build()
+    tokenizer = resolved.spec.tokenizer.build() if resolved.spec.tokenizer else None
     spec = with_named_ids(resolved.spec, tokenizer)
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed)

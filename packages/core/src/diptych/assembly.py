@@ -25,7 +25,7 @@ class Assembly(nn.Module):
             SpecError: naming the part that cannot be built as it is described.
         """
         super().__init__()
-        self.backbone: Any = _build(spec.backbone, "backbone")
+        self.backbone: Any = _build(spec.backbone, "backbone") if spec.backbone else None
         self.vision = _tree("vision", {name: _build(part, f"vision.{name}") for name, part in spec.vision.items()})
         if spec.understand and spec.understand.connector:
             self.understand = nn.ModuleDict({"connector": _build(spec.understand.connector, "understand.connector")})

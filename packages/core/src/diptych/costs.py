@@ -28,8 +28,9 @@ class Costs:
         parameters: exact counts by slot path; shared tensors count once, where they come first.
         memory: bytes: `weights/float32`, `weights/bfloat16`, `training/adamw` (float32 weights, gradients and two
             moments of everything).
-        flops: `image understood`, `image generated`, `training sample` (forward and backward of everything, taken as
-            three times forward of both ways); tasks that the spec does not do are left out.
+        flops: `image understood`, `image generated` (`image reconstructed` where there is no text), `training sample`
+            (forward and backward of everything, taken as three times forward of both ways); tasks that the spec does
+            not do are left out.
         assumptions: what the FLOPs suppose.
     """
 
@@ -81,6 +82,8 @@ def _flops(spec: ModelSpec, meter: _Meter) -> dict[str, int]:
         flops["image understood"] = meter.understand()
     if spec.generate:
         flops["image generated"] = meter.generate()
+    elif spec.decode:
+        flops["image reconstructed"] = meter.reconstruct()
     if sample := meter.training_sample():
         flops["training sample"] = sample
     return flops
@@ -103,7 +106,7 @@ class _Meter:
     def __init__(self, spec: ModelSpec, parts: Assembly, resolved: Resolved) -> None:
         self.spec, self.parts = spec, parts
         self.sizes = {(row.part, row.port): row.sizes for row in resolved.rows}
-        self.width: int = spec.backbone.width  # type: ignore[attr-defined]
+        self.width: int = getattr(spec.backbone, "width", 0)
 
     def understand(self) -> int:
         """Count encoder, connector, and the backbone over the picture's tokens and a prompt."""
@@ -120,11 +123,14 @@ class _Meter:
             for step in self.spec.generate:
                 self._sample(step)
             if self.spec.decode:
-                step = self.spec.step(self.spec.decode.of)
-                target = torch.empty(1, *self._target(step))
-                target = target.long() if self.spec.vision[step.target].kind == "image_tokenizer" else target
-                part: Any = self.parts.vision[step.target]
-                self.parts.decoder(target) if self.parts.decoder is not None else part.decode(target)
+                self._decode()
+        return counter.get_total_flops()
+
+    def reconstruct(self) -> int:
+        """Count the encoder of what is decoded, and the decoder."""
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self._encode(self.spec.decoded)
+            self._decode()
         return counter.get_total_flops()
 
     def training_sample(self) -> int:
@@ -171,10 +177,21 @@ class _Meter:
         pixels = torch.empty(1, 3, how.height, how.width)
         return part(pixels) if self.spec.vision[name].kind == "encoder" else part.encode(pixels)
 
+    def _decode(self) -> None:
+        name = self.spec.decoded
+        target = torch.empty(1, *self._given(name))
+        target = target.long() if self.spec.vision[name].kind == "image_tokenizer" else target
+        part: Any = self.parts.vision[name]
+        self.parts.decoder(target) if self.parts.decoder is not None else part.decode(target)
+
+    def _given(self, name: str) -> tuple[int, ...]:
+        """Return the shape of what a vision part gives for one picture."""
+        return _numbers(self.sizes[f"vision.{name}", OUTPUT_OF[self.spec.vision[name].kind]])
+
     def _target(self, step: GenerateStep, *, normalised: bool = False) -> tuple[int, ...]:
-        where = (f"generate.{step.name}.normalise", "normalised") if normalised and step.normalise else None
-        shown = self.sizes[where or (f"vision.{step.target}", OUTPUT_OF[self.spec.vision[step.target].kind])]
-        return _numbers(shown)
+        if normalised and step.normalise:
+            return _numbers(self.sizes[f"generate.{step.name}.normalise", "normalised"])
+        return self._given(step.target)
 
 
 def _numbers(shown: str) -> tuple[int, ...]:

@@ -31,19 +31,42 @@ class UnifiedModel:
     Attributes:
         spec: the resolved model spec.
         parts: the modules, by the paths of their slots.
-        tokenizer: text <-> ids.
-        prompts: conversations -> ids.
+        words: the tokenizer; None in a model without text.
         left_out: slots whose weights a checkpoint did not hold, with the reason.
         origin: what an imported checkpoint keeps of where it came from, or None.
     """
 
-    def __init__(self, spec: ModelSpec, parts: Assembly, tokenizer: TextTokenizer) -> None:
-        """Join a resolved spec, its modules and its tokenizer."""
-        self.spec, self.parts, self.tokenizer = spec, parts, tokenizer
-        self.prompts = PromptBuilder(spec.prompt, tokenizer)
-        self.prompts.check_ids()
+    def __init__(self, spec: ModelSpec, parts: Assembly, tokenizer: TextTokenizer | None) -> None:
+        """Join a resolved spec, its modules and its tokenizer, if it has text."""
+        self.spec, self.parts, self.words = spec, parts, tokenizer
+        self._prompts = PromptBuilder(spec.prompt, tokenizer) if tokenizer else None
+        if self._prompts:
+            self._prompts.check_ids()
         self.left_out: dict[str, str] = {}
         self.origin: Origin | None = None
+
+    @property
+    def prompts(self) -> PromptBuilder:
+        """Conversations -> ids.
+
+        Raises:
+            RequestError: if the model has no text.
+        """
+        if self._prompts is None:
+            raise RequestError(f"'{self.spec.name}' has no text: its spec has no `backbone` and `tokenizer`")
+        return self._prompts
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """Text <-> ids; refused as `prompts` is."""
+        return self.prompts.tokenizer
+
+    @property
+    def text_width(self) -> int:
+        """Width of the backbone's states; refused as `prompts` is."""
+        assert self.prompts
+        backbone: Any = self.spec.backbone
+        return backbone.width
 
     @property
     def device(self) -> torch.device:
@@ -146,7 +169,7 @@ class UnifiedModel:
     def features(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
         """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n]."""
         made: dict[str, Tensor] = {}
-        wanted = self.spec.decode.of if self.spec.decode else self.spec.generate[-1].name
+        wanted = (self.spec.painted or self.spec.generate[-1]).name
         for step in self.spec.generate:
             parts, sequences = self.parts.step(step.name), self.painting(prompts, step.name)
             sampler = step.sampler.build() if step.sampler else None
@@ -163,11 +186,19 @@ class UnifiedModel:
 
     def to_pixels(self, features: Tensor, seeds: Sequence[int]) -> Tensor:
         """Decode features [b n c] to pixels [b 3 h w] in [-1, 1]."""
-        assert self.spec.decode is not None
         if self.parts.decoder is not None:
+            if getattr(self.parts.decoder, "lacks_null", False):
+                self.show_black()
             return self.parts.decoder(features, generators(seeds))
-        part: Any = self.parts.vision[self.spec.step(self.spec.decode.of).target]
+        part: Any = self.parts.vision[self.spec.decoded]
         return part.decode(features)
+
+    def show_black(self) -> None:
+        """Show the decoder the features of a black picture, if it has a use for them (`fit_null`)."""
+        if hasattr(self.parts.decoder, "fit_null"):
+            self._need(f"vision.{self.spec.decoded}")
+            black = self.pixels(self.spec.decoded, [Image.new("RGB", (64, 64))])
+            self.parts.decoder.fit_null(self.encode(self.spec.decoded, black)[0])
 
     # -- tasks -----------------------------------------------------------------------------------------------------
 
@@ -217,7 +248,7 @@ class UnifiedModel:
         wanted = [prompts] if isinstance(prompts, str) else list(prompts)
         if n < 1:
             raise RequestError(f"n is {n}, but at least 1 picture a prompt can be painted")
-        if not self.spec.generate or not self.spec.decode:
+        if not self.spec.painted:
             raise RequestError(f"'{self.spec.name}' does not paint: its spec has no `generate` and `decode`")
         self._need("generate")
         first = [seed] * len(wanted) if isinstance(seed, int) else list(seed)
@@ -235,11 +266,11 @@ class UnifiedModel:
 
     @torch.inference_mode()
     def reconstruct(self, pictures: Sequence[Picture], *, seed: int = 0) -> list[Image.Image]:
-        """Encode pictures as the target of the decoded step, and decode them again: the ceiling of painting."""
+        """Encode pictures as what is decoded, and decode them again: the ceiling of painting."""
         if not self.spec.decode:
             raise RequestError(f"'{self.spec.name}' cannot reconstruct: its spec has no `decode`")
-        self._need("decode")
-        target = self.spec.step(self.spec.decode.of).target
+        target = self.spec.decoded
+        self._need("decode", f"vision.{target}")
         features = self.encode(target, self.pixels(target, pictures))
         return to_pictures(self.to_pixels(features, [seed] * len(pictures)))
 

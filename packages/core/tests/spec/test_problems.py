@@ -51,7 +51,7 @@ def test_heads_that_do_not_divide_are_refused_when_read(sizes, says):
 @pytest.mark.parametrize(
     ("change", "path", "code", "says"),
     [
-        ({"backbone": None}, "backbone", "wrong-type", "such as {type: hf-causal-lm}"),
+        ({"backbone": 3}, "backbone", "wrong-type", "such as {type: hf-causal-lm}"),
         ({"backbone": {"type": 3}}, "backbone", "wrong-type", "expected a backbone"),
         ({"backbone": {"width": 15}}, "backbone.heads", "bad-value", ""),
         ({"backbone": {"preset": "7b"}}, "backbone.preset", "bad-value", "presets: none"),

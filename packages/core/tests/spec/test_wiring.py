@@ -97,7 +97,11 @@ def test_a_mismatch_names_both_ends_and_a_remedy(change, path, says):
         ({"understand": {"encoder": "eyes"}}, "understand.encoder", "did you mean 'eye'?; under vision: eye, backbone"),
         ({"understand": {"encoder": "backbone"}}, "understand.encoder", "no eyes of its own"),
         ({"generate": [{"name": "features", "target": "ear"}]}, "generate.features.target", "under vision: eye"),
-        ({"decode": {"of": "feature"}}, "decode.of", "did you mean 'features'?; generate steps: features"),
+        (
+            {"decode": {"of": "feature"}},
+            "decode.of",
+            "did you mean 'features'?; generate steps and parts under vision: features, eye",
+        ),
         ({"decode": {"decoder": None}}, "decode", "features of an encoder need a decoder"),
         ({"vision": {"a.b": {"type": "patches"}}}, "vision.a.b", "letters, digits, _ and -"),
         ({"vision": {"": {"type": "patches"}}}, "vision.", "letters, digits, _ and -"),
@@ -168,3 +172,9 @@ def test_special_tokens_follow_from_the_prompt_form_unless_given():
     assert spec.tokenizer.special[0] == "<|im_start|>"
     own = model_spec(tokenizer={"special": ["<|mine|>"]})
     assert resolve(own).spec.tokenizer.special == ("<|mine|>",)
+
+
+def test_what_is_decoded_may_be_named_by_its_part():
+    spec = resolve(model_spec(decode={"of": "eye"})).spec
+    assert spec.decoded == "eye"
+    assert spec.painted.name == "features"

@@ -49,26 +49,32 @@ def save(
     kept = {key: value for key, value in own_tensors(model.parts).items() if not _inside(key, leave_out)}
     left_out = {**model.left_out, **dict.fromkeys(leave_out, "needed only for training")}
     with whole_folder(Path(path)) as folder:
-        write_description(folder, model.spec, model.tokenizer, left_out, model.origin)
+        write_description(folder, model.spec, model.words, left_out, model.origin)
         write_tensors(kept, folder / "model.safetensors", dtype)
 
 
 def write_description(
-    folder: Path, spec: ModelSpec, tokenizer: TextTokenizer, left_out: Mapping[str, str], origin: Origin | None = None
+    folder: Path,
+    spec: ModelSpec,
+    tokenizer: TextTokenizer | None,
+    left_out: Mapping[str, str],
+    origin: Origin | None = None,
 ) -> None:
     """Write all of a checkpoint folder but its tensors."""
-    size = getattr(spec.tokenizer, "size", None)
-    kept = FileTokenizer(path="tokenizer", special=spec.prompt.special_tokens(), size=size)
-    prompt = attrs.evolve(spec.prompt, token_ids=PromptBuilder(spec.prompt, tokenizer).token_ids())
-    spec = unfollow(attrs.evolve(spec, tokenizer=kept, prompt=prompt), spec.numerics == "reference")
+    if tokenizer:
+        size = getattr(spec.tokenizer, "size", None)
+        kept = FileTokenizer(path="tokenizer", special=spec.prompt.special_tokens(), size=size)
+        prompt = attrs.evolve(spec.prompt, token_ids=PromptBuilder(spec.prompt, tokenizer).token_ids())
+        spec = attrs.evolve(spec, tokenizer=kept, prompt=prompt)
+        (folder / "tokenizer").mkdir()
+        tokenizer.save(folder / "tokenizer")
+    spec = unfollow(spec, spec.numerics == "reference")
     manifest = {
         "format": FORMAT,
         "spec": spec_hash(spec),
         "plugins": {each.distribution: each.version for each in plugins().loaded},
         "left_out": dict(left_out),
     }
-    (folder / "tokenizer").mkdir()
-    tokenizer.save(folder / "tokenizer")
     (folder / "spec.json").write_text(to_json(spec), encoding="utf-8")
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     if origin:
@@ -99,7 +105,7 @@ def load(
         raise
     tensors = read_tensors(folder / "model.safetensors")
     spec = resolve(spec, str(folder / "spec.json")).spec
-    tokenizer = spec.tokenizer.build()
+    tokenizer = spec.tokenizer.build() if spec.tokenizer else None
     spec = with_named_ids(spec, tokenizer)
     floats = [value.dtype for value in tensors.values() if value.is_floating_point()]
     with torch.random.fork_rng(devices=[]):

@@ -32,7 +32,7 @@ def text_backbone(foreign: Foreign, model_type: str) -> dict[str, Any]:
     return {"type": "hf-causal-lm", "model_type": model_type, **fields, "extra": extra}
 
 
-def text_config(backbone: PartSpec) -> dict[str, Any]:
+def text_config(backbone: PartSpec | None) -> dict[str, Any]:
     """Return the fields of the foreign config that a backbone decides; the inverse of `text_backbone`."""
     spec: Any = backbone
     config = {theirs: getattr(spec, ours) for ours, theirs in FIELDS.items()}
@@ -98,7 +98,7 @@ def vl_backbone(foreign: Foreign) -> dict[str, Any]:
     }
 
 
-def vl_config(backbone: PartSpec, original: Mapping[str, Any]) -> dict[str, Any]:
+def vl_config(backbone: PartSpec | None, original: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of the foreign config that a Qwen2.5-VL decides; the inverse of `vl_backbone`."""
     spec: Any = backbone
     tower = {theirs: getattr(spec.tower, ours) for ours, theirs in TOWER_FIELDS.items()}

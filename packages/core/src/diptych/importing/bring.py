@@ -107,7 +107,7 @@ def import_checkpoint(
             told(done, total)
 
     with whole_folder(Path(destination)) as new:
-        write_description(new, spec, spec.tokenizer.build(), left_out, origin)
+        write_description(new, spec, spec.tokenizer.build() if spec.tokenizer else None, left_out, origin)
         write_stream(stored, plan.made, new / "model.safetensors", count)
     return Brought(spec, len(plan.made), left_out, plan.skipped)
 
@@ -157,12 +157,13 @@ def refuse(plan: Plan, what: str, remedy: str) -> None:
 
 
 def _check_ids(spec: ModelSpec) -> None:
-    """See that the tokenizer has the special tokens of the prompt form, under the ids that the config says.
+    """See that the tokenizer, if there is one, has the special tokens of the prompt form under the config's ids.
 
     Raises:
         SpecError: naming each token that is not there, or whose id differs.
     """
-    PromptBuilder(spec.prompt, spec.tokenizer.build()).check_ids()
+    if spec.tokenizer:
+        PromptBuilder(spec.prompt, spec.tokenizer.build()).check_ids()
 
 
 def _same_bits(stored: StoredTensors, plan: Plan) -> None:

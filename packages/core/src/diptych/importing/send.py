@@ -97,7 +97,7 @@ def export_checkpoint(
         for file, data in origin.files.items():
             (new / file).parent.mkdir(parents=True, exist_ok=True)
             (new / file).write_bytes(data)
-        if "tokenizer.json" not in origin.files:
+        if spec.tokenizer and "tokenizer.json" not in origin.files:
             (new / "tokenizer.json").write_bytes((folder / "tokenizer" / "tokenizer.json").read_bytes())
         (new / importer.config_file).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
         for file, own in shards.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from PIL import Image
 from torch import Generator, Tensor, nn
 
 from diptych.data.preprocess import signed_pixels
@@ -21,12 +20,8 @@ class ReconstructObjective(nn.Module):
 
     @torch.no_grad()
     def prepare(self, model: UnifiedModel) -> None:
-        """Show the decoder the features of a black picture, if it has a use for them (`fit_null`)."""
-        if model.spec.decode is None or not hasattr(model.parts.decoder, "fit_null"):
-            return
-        target = model.spec.step(model.spec.decode.of).target
-        black = model.pixels(target, [Image.new("RGB", (64, 64))])
-        model.parts.decoder.fit_null(model.encode(target, black)[0])
+        """Show the decoder the features of a black picture, as the encoder makes them now."""
+        model.show_black()
 
     def forward(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Compute the loss over the samples that have a picture: -> {"reconstruct": scalar}, or nothing.
@@ -40,7 +35,7 @@ class ReconstructObjective(nn.Module):
         if not batch.pictured:
             return {}
         count = max(1, round(len(batch.pictures) * self.share))
-        features = batch.features(model.spec.step(model.spec.decode.of).target)[:count]
+        features = batch.features(model.spec.decoded)[:count]
         side = getattr(model.spec.decode.decoder, "image_size")  # noqa: B009  # a part-specific field
         pixels = signed_pixels(batch.pictures[:count], (side, side)).to(features)
         return {"reconstruct": model.parts.decoder.loss(features, pixels, generator).mean()}

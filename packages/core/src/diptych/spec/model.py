@@ -81,19 +81,21 @@ class GenerateStep:
 
 @frozen
 class Decode:
-    """How the target of a step becomes pixels. Without a decoder, the target's own (an autoencoder has one)."""
+    """How features, latents or ids become pixels. Without a decoder, by their own (an autoencoder has one)."""
 
-    of: str = setting("the name of a generate step")
+    of: str = setting("what is decoded: a generate step by its name, or what a part under `vision` gives")
     decoder: Annotated[PartSpec, Slot("decoder")] | None = setting("target -> pixels", default=None)
 
 
 @frozen
 class ModelSpec:
-    """A whole model as data."""
+    """A whole model as data. Without `backbone` and `tokenizer` it has no text: it only draws what `decode` says."""
 
     name: str = setting("the model's name")
-    backbone: Annotated[PartSpec, Slot("backbone")] = setting("the language model where everything meets")
-    tokenizer: Annotated[PartSpec, Slot("tokenizer")] = setting("text <-> ids")
+    backbone: Annotated[PartSpec, Slot("backbone")] | None = setting(
+        "the language model where everything meets", default=None
+    )
+    tokenizer: Annotated[PartSpec, Slot("tokenizer")] | None = setting("text <-> ids", default=None)
     prompt: Prompt = setting("how a conversation becomes text", default=Prompt())
     vision: Mapping[
         str,
@@ -111,3 +113,19 @@ class ModelSpec:
     def step(self, name: str) -> GenerateStep:
         """Return a generate step by name."""
         return next(each for each in self.generate if each.name == name)
+
+    @property
+    def decoded(self) -> str:
+        """The name under `vision` of what is decoded; only with a `decode`."""
+        assert self.decode is not None
+        named = [each.target for each in self.generate if each.name == self.decode.of]
+        return named[0] if named else self.decode.of
+
+    @property
+    def painted(self) -> GenerateStep | None:
+        """The generate step that makes what is decoded, the last if several do; None if none does."""
+        if self.decode is None:
+            return None
+        named = [each for each in self.generate if each.name == self.decode.of]
+        made = [each for each in self.generate if each.target == self.decode.of]
+        return next(iter(named or made[::-1]), None)

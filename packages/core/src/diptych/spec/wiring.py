@@ -64,7 +64,8 @@ def resolve(spec: ModelSpec, source: str = "spec") -> Resolved:
 
 def connections(spec: ModelSpec) -> Iterator[Connection]:
     """List which port feeds which, over the whole model."""
-    yield Connection("tokenizer.ids", "backbone.ids")
+    if spec.backbone:
+        yield Connection("tokenizer.ids", "backbone.ids")
     if spec.understand and spec.understand.encoder != "backbone":
         features = f"vision.{spec.understand.encoder}.features"
         if spec.understand.connector:
@@ -87,8 +88,8 @@ def connections(spec: ModelSpec) -> Iterator[Connection]:
         if step.normalise:
             yield Connection(target, f"{path}.normalise.target")
     if spec.decode and spec.decode.decoder:
-        target = target_port(spec, spec.step(spec.decode.of).target)
-        yield Connection(target, "decode.decoder.features", "leave the decoder's input size out: it follows")
+        remedy = "leave the decoder's input size out: it follows"
+        yield Connection(target_port(spec, spec.decoded), "decode.decoder.features", remedy)
     for path, part in walk_parts(spec):
         for own, nested in part.ports().inside:
             yield Connection(f"{path}.{own}", f"{path}.{nested}")
@@ -153,6 +154,7 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
             there = f"; {what}: {', '.join(known) or 'none'}"
             yield Problem(path, f"'{name}' is not there{suggest(name, known)}{there}", "reference")
 
+    yield from _bad_text(spec)
     vision, steps = list(spec.vision), [step.name for step in spec.generate]
     for path, name in [*(("vision", name) for name in vision), *(("generate", name) for name in steps)]:
         if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
@@ -172,16 +174,34 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
     for step in spec.generate:
         yield from check(f"generate.{step.name}.target", step.target, vision, "under vision")
     if spec.decode:
-        yield from check("decode.of", spec.decode.of, steps, "generate steps")
-        if spec.decode.of in steps and spec.decode.decoder is None:
-            part = spec.vision.get(spec.step(spec.decode.of).target)
+        yield from check("decode.of", spec.decode.of, [*steps, *vision], "generate steps and parts under vision")
+        if spec.decode.decoder is None:
+            part = spec.vision.get(spec.decoded)
             if part is not None and part.kind == "encoder":
-                message = "features of an encoder need a decoder; add `decoder: {type: …}` or target an autoencoder"
+                message = "features of an encoder need a decoder; add `decoder: {type: …}`, or decode an autoencoder's"
                 yield Problem("decode", message, "reference")
     paths = [path for path, _ in walk_parts(spec)]
     for path, part in walk_parts(spec):
         for own, elsewhere in part.sources().items():
             yield from check(f"{path}.{own}", elsewhere.rpartition(".")[0], paths, "parts")
+
+
+def _bad_text(spec: ModelSpec) -> Iterator[Problem]:
+    """See that a model has a whole language model or none, and that nothing needs one that is not there."""
+    if spec.backbone is None and spec.tokenizer is None:
+        needing = [name for name in ("understand", "text", "generate") if getattr(spec, name)]
+        for name in needing:
+            message = "this needs a language model; give `backbone` and `tokenizer`"
+            yield Problem(name, f"{message}, or leave `{name}` out", "missing")
+        if not needing and spec.decode is None:
+            message = "this model does nothing: give `backbone` and `tokenizer`, or `decode` for one without text"
+            yield Problem("backbone", message, "missing")
+    elif spec.tokenizer is None:
+        yield Problem("tokenizer", "missing: the backbone needs one, text <-> ids", "missing")
+    elif spec.backbone is None:
+        yield Problem(
+            "backbone", "missing: a tokenizer alone says nothing; leave both out for a model without text", "missing"
+        )
 
 
 def _rows(ports: dict[str, Ports], table: SizeTable) -> Iterator[PortRow]:

@@ -77,6 +77,11 @@ class DiffusionDecoder(nn.Module):
         """Return what no stage trains: the autoencoder."""
         return iter(()) if self.autoencoder is None else self.autoencoder.parameters()
 
+    @property
+    def lacks_null(self) -> bool:
+        """Whether the null features are those of a black picture, which nobody has shown it yet."""
+        return self.own_null and not self.null_known.is_meta and not bool(self.null_known)
+
     @torch.no_grad()
     def fit_null(self, features: Tensor) -> None:
         """Take the features `n c` of a black picture as what guidance calls null.
@@ -130,7 +135,7 @@ class DiffusionDecoder(nn.Module):
 
     def _head(self) -> FlowMatchingHead:
         """Join the pieces; a head holds nothing of its own, so each call makes one."""
-        if self.own_null and not self.null_known.is_meta and not bool(self.null_known):
+        if self.lacks_null:
             raise RequestError(
                 "this decoder does not know the features of a black picture yet, which guidance "
                 "and training need: a stage with the loss `reconstruct` takes them, or call "

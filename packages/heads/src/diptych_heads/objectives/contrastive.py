@@ -52,7 +52,7 @@ class ContrastiveObjective(nn.Module):
         """Make pooling and projections in the widths of a model's encoder and backbone."""
         part = model.spec.vision[self.encoder]
         tokens, channels = feature_sizes(part)
-        states = model.spec.backbone.width  # type: ignore[attr-defined]
+        states = model.text_width
         if self.pooling == "flatten":
             self.pool: nn.Module = nn.Flatten(1)
         else:
