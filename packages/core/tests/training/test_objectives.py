@@ -9,8 +9,10 @@ import diptych
 from diptych.data.sample import Sample, Turn
 from diptych.data.squares import Squares
 from diptych.errors import RequestError
+from diptych.objectives.answer import noised
 from diptych.objectives.batch import Batch
 from diptych.objectives.specs import Answer, Autoencode, Paint, Reconstruct
+from diptych.sequences import Sequences
 from diptych.spec.model import ModelSpec
 from diptych.spec.structure import structure
 
@@ -55,6 +57,31 @@ def test_the_answer_loss_is_the_mean_over_learned_tokens():
                 total -= logits.log_softmax(-1)[encoded.ids[place]].item()
                 count += 1
     assert loss.item() == pytest.approx(total / count, rel=1e-9)
+
+
+def test_noising_changes_about_so_many_words_and_nothing_else():
+    generator, chance = torch.Generator().manual_seed(0), 0.3
+    ids = torch.randint(10, 90, (16, 200), generator=generator)
+    learned = torch.rand(ids.shape, generator=generator) < 0.5
+    before = Sequences(ids, torch.ones_like(learned), torch.where(learned, ids, -100), (), 0)
+    kept = torch.tensor([10, 11, 12])
+    after = noised(before, chance, kept, generator)
+    assert torch.equal(after.labels, before.labels)
+    changed = after.ids != ids
+    may = learned & ~torch.isin(ids, kept)
+    assert not changed[~may].any()
+    assert set(after.ids[changed].tolist()) <= set(ids[may].tolist())
+    assert changed[may].float().mean().item() == pytest.approx(chance, abs=0.03)
+
+
+def test_noising_is_a_function_of_the_generator_and_of_nothing_else():
+    model = diptych.build(with_text(model_spec()))
+    losses = [
+        Answer(noising=0.5).build()(batch(model, sample("ask")), torch.Generator().manual_seed(seed))["answer"]
+        for seed in (0, 0, 1)
+    ]
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
 
 
 def test_objectives_that_find_nothing_say_nothing():

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import torch
+from attrs import evolve
 from torch import Generator, Tensor, nn
 
 from diptych.errors import RequestError
 from diptych.objectives.batch import Batch
+from diptych.sequences import Sequences
 
 
 class AnswerObjective(nn.Module):
     """Cross-entropy of learned positions, averaged over them; states elsewhere never become logits."""
+
+    def __init__(self, noising: float) -> None:
+        super().__init__()
+        self.noising = noising
 
     def forward(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Compute the loss over the samples that have an answer: -> {"answer": scalar}, or nothing."""
@@ -30,7 +37,28 @@ class AnswerObjective(nn.Module):
             tokens = model.reading_tokens(features[batch.shown(pictured)])
         length = 0 if tokens is None else tokens.shape[1]
         sequences = model.sequences([model.prompts.conversation(batch.samples[row].turns, length) for row in chosen])
+        if self.noising:
+            kept = model.prompts.token_ids().values()
+            sequences = noised(sequences, self.noising, torch.tensor(list(kept)), generator)
         states, labels = model.states(sequences, tokens)[:, :-1], sequences.labels[:, 1:]
         learned = labels != -100
         losses = model.parts.text.loss(states[learned], labels[learned], model.parts.backbone)
         return {"answer": losses.mean()}
+
+
+def noised(sequences: Sequences, chance: float, kept: Tensor, generator: Generator) -> Sequences:
+    """Put other words in the place of some that the assistant has said; what is to be learned stays.
+
+    Unigram noising (Xie et al., arXiv 1703.02573, section 3.2): each learned id is read, with probability `chance`, as
+    one drawn from all learned ids of the batch [b s]. The next word can then not be told from those before it alone,
+    and must be looked for in the picture and the question. The ids `kept` [k], special tokens, stay where they are.
+    """
+    ids = sequences.ids.cpu()
+    places = ((sequences.labels.cpu() != -100) & ~torch.isin(ids, kept)).nonzero()
+    if not len(places):
+        return sequences
+    said = ids[tuple(places.T)]
+    drawn = said[torch.randint(len(said), said.shape, generator=generator)]
+    noisy = torch.rand(said.shape, generator=generator) < chance
+    ids = ids.index_put(tuple(places.T), torch.where(noisy, drawn, said))
+    return evolve(sequences, ids=ids.to(sequences.ids.device))

@@ -18,12 +18,18 @@ class Answer(PartSpec):
     """Next-token loss on the assistant's text, pictures merged in through the understanding way."""
 
     kind: ClassVar[str] = "objective"
+    noising: float = setting(
+        "chance that a word of the assistant is read as another one of the batch, so that what comes next is learned "
+        "from the picture, not from habit",
+        default=0.0,
+        check=validators.and_(validators.ge(0), validators.lt(1)),
+    )
 
     def build(self) -> nn.Module:
         """Make the objective."""
         from diptych.objectives.answer import AnswerObjective
 
-        return AnswerObjective()
+        return AnswerObjective(self.noising)
 
 
 @frozen
