@@ -67,7 +67,7 @@ def test_its_decoder_learns():
     ],
 )
 def test_what_needs_text_is_refused(task):
-    with pytest.raises(RequestError, match="'drawer' (does not|has no text)"):
+    with pytest.raises(RequestError, match=r"'drawer' (does not|has no text)"):
         task(build(spec()))
 
 

@@ -66,9 +66,8 @@ class World:
         encoder = SimpleNamespace(
             ports=lambda: Ports(outputs={"features": port}), grid=2, width=width
         )
-        backbone = SimpleNamespace(width=states)
         self.model = SimpleNamespace(
-            spec=SimpleNamespace(vision={"eye": encoder}, backbone=backbone)
+            spec=SimpleNamespace(vision={"eye": encoder}), text_width=states
         )
         self.texts, self.width, self.states = texts, width, states
 

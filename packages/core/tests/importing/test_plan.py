@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from diptych.importing.facts import TensorFacts
 from diptych.importing.patterns import Pattern
 from diptych.importing.plan import backwards, make_plan
-from diptych.importing.rules import Rule, join, rename, repeat, skip, split
+from diptych.importing.rules import Rule, fresh, join, rename, repeat, skip, split
 from diptych.importing.stored import StoredTensors
 from diptych.importing.stream import write_stream
 
@@ -194,6 +194,30 @@ def test_skipped_names_say_why():
     plan = make_plan([skip("{rest...}.inv_freq", "computed")], {"a.b.inv_freq": facts(1)}, {})
     assert plan.skipped == {"a.b.inv_freq": "computed"}
     assert not plan.problems
+
+
+def test_what_starts_afresh_is_zeros_and_stays_behind_on_the_way_back(tmp_path):
+    rules = [rename("a", "x"), fresh("n.{rest...}", "theirs has none")]
+    wanted = {"x": facts(2), "n.null": facts(3, dtype="BF16"), "n.known": facts(dtype="BOOL")}
+    save_file({"a": torch.ones(2)}, tmp_path / "theirs.safetensors")
+    stored = StoredTensors({"": tmp_path / "theirs.safetensors"})
+    plan = make_plan(rules, stored.facts, wanted)
+    assert not plan.problems
+    write_stream(stored, plan.made, tmp_path / "ours.safetensors")
+    ours = load_file(tmp_path / "ours.safetensors")
+    assert torch.equal(ours["n.null"], torch.zeros(3, dtype=torch.bfloat16))
+    assert ours["n.known"].dtype == torch.bool
+    assert not ours["n.known"]
+    back = make_plan(backwards(rules), wanted, None)
+    assert not back.problems
+    assert [each.name for each in back.made] == ["a"]
+    assert back.skipped == {"n.null": "theirs has none", "n.known": "theirs has none"}
+
+
+def test_what_starts_afresh_must_still_be_wanted():
+    plan = make_plan([fresh("n", "theirs has none")], {"n": facts(1)}, {"n": facts(1), "m": facts(1)})
+    assert "unexpected: n F32 [1]" in plan.problems
+    assert "missing: nothing in the checkpoint becomes m F32 [1]" in plan.problems
 
 
 def test_a_repeated_tensor_must_look_like_the_other():

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from attrs import frozen
+from attrs import evolve, frozen
 
 from diptych.checkpoint.folder import whole_folder
 from diptych.checkpoint.io import write_description
@@ -81,6 +81,7 @@ def import_checkpoint(
     stored = StoredTensors(files_of(folder, importer.files))
     foreign = Foreign(read_config(folder / importer.config_file), stored.facts, folder)
     importer.check(foreign)
+    foreign = evolve(foreign, layout=importer.layout(foreign))
     with torch.random.fork_rng(devices=[]):
         described = read_foreign(importer, foreign, folder, numerics)
         _check_ids(described)  # before the tokens that are missing would be added
@@ -97,7 +98,7 @@ def import_checkpoint(
     refuse(plan, f"{folder} does not fit the layout `{name}`", "allow a name with --allow if it does not matter")
     _same_bits(stored, plan)
     left_out = {**left_out, **dict.fromkeys(plan.missing, "not in the imported checkpoint")}
-    origin = Origin(name, small_files(folder), plan.repeated, plan.skipped)
+    origin = Origin(name, small_files(folder), plan.repeated, plan.skipped, foreign.layout)
     total, done = sum(each.facts.size for each in plan.made), 0
 
     def count(size: int) -> None:

@@ -25,11 +25,13 @@ class Foreign:
         config: its config file, as data.
         tensors: type and shape of its tensors by name.
         folder: where it lies; None when a config is made for an export.
+        layout: which of several ways of naming its tensors it has, where its importer knows several.
     """
 
     config: Mapping[str, Any]
     tensors: Mapping[str, TensorFacts]
     folder: Path | None = None
+    layout: str = ""
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor that the layout always has.
@@ -91,6 +93,13 @@ class Importer(PartSpec):
     @abstractmethod
     def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:
         """Return the foreign config of a model; fields that we have no word for come from the original."""
+
+    def layout(self, foreign: Foreign) -> str:
+        """Return which of several ways of naming tensors a checkpoint has, if the importer knows several.
+
+        It is kept with the imported checkpoint, and is `Foreign.layout` wherever that is read or exported.
+        """
+        return ""
 
     def settled(self, spec: ModelSpec) -> ModelSpec:
         """Return a spec with sizes written out that it leaves to rules: two that mean the same are then equal."""

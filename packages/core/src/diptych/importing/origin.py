@@ -26,12 +26,14 @@ class Origin:
         files: the small files of the original folder by name, as they were.
         repeated: tensors that only repeated another: name -> the other's name.
         skipped: tensors that were left behind: name -> why.
+        layout: which of its importer's layouts it had.
     """
 
     importer: str
     files: Mapping[str, bytes] = field(factory=dict)
     repeated: Mapping[str, str] = field(factory=dict)
     skipped: Mapping[str, str] = field(factory=dict)
+    layout: str = ""
 
 
 def small_files(root: Path) -> dict[str, bytes]:
@@ -51,6 +53,7 @@ def write_origin(origin: Origin, folder: Path) -> None:
     here = folder / FOLDER
     here.mkdir()
     record = {"importer": origin.importer, "repeated": dict(origin.repeated), "skipped": dict(origin.skipped)}
+    record |= {"layout": origin.layout} if origin.layout else {}
     (here / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     for name, data in origin.files.items():
         path = here / "files" / name
@@ -71,6 +74,7 @@ def read_origin(folder: Path) -> Origin | None:
         record = json.loads((here / _RECORD).read_text(encoding="utf-8"))
         paths = sorted(path for path in (here / "files").rglob("*") if path.is_file())
         files = {path.relative_to(here / "files").as_posix(): path.read_bytes() for path in paths}
-        return Origin(record["importer"], files, dict(record["repeated"]), dict(record["skipped"]))
+        layout = str(record.get("layout", ""))
+        return Origin(record["importer"], files, dict(record["repeated"]), dict(record["skipped"]), layout)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise CheckpointError(f"{here / _RECORD} is damaged: {error}") from error

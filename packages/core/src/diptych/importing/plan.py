@@ -10,7 +10,7 @@ from attrs import evolve, field, frozen
 from diptych.errors import suggest
 from diptych.importing.facts import TensorFacts
 from diptych.importing.patterns import Pattern
-from diptych.importing.rules import AnyRule, Repeat, Rule, Skip
+from diptych.importing.rules import AnyRule, Fresh, Repeat, Rule, Skip
 
 
 @frozen
@@ -20,7 +20,7 @@ class Made:
     Attributes:
         name: what it is called.
         facts: its type and shape.
-        sources: what it is read from; several are joined along `axis`.
+        sources: what it is read from; several are joined along `axis`, and of none come zeros.
         axis: along which sources are joined, or a piece is cut.
         piece: start and stop along the axis, where it is cut out of its source.
     """
@@ -44,8 +44,14 @@ class Plan:
 
 
 def backwards(rules: Iterable[AnyRule]) -> list[AnyRule]:
-    """Return the rules of the other direction; what was skipped or repeated has no way back."""
-    return [rule.backwards() for rule in rules if isinstance(rule, Rule)]
+    """Return the rules of the other direction; what was skipped or repeated has no way back, what was fresh none on."""
+    back: list[AnyRule] = []
+    for rule in rules:
+        if isinstance(rule, Rule):
+            back.append(rule.backwards())
+        elif isinstance(rule, Fresh):
+            back.append(Skip(rule.name, rule.why))
+    return back
 
 
 def make_plan(
@@ -88,6 +94,7 @@ class _Planner:
     def plan(self) -> Plan:
         for name in self.sources:
             self._match(name)
+        self._start()
         return Plan(
             tuple(self.made.values()), self.skipped, self.repeated, tuple(self._compare()), tuple(self.problems)
         )
@@ -105,11 +112,21 @@ class _Planner:
             self.skipped[name] = rule.why
         elif isinstance(rule, Repeat):
             self._repeat(name, rule.of.fill(values))
-        else:
+        elif isinstance(rule, Rule):
             self._apply(rule, values)
+
+    def _start(self) -> None:
+        """Make what is wanted and starts as zeros."""
+        rules = [rule for rule in self.rules if isinstance(rule, Fresh)]
+        for name, facts in (self.targets or {}).items():
+            out = any(_inside(name, path) for path in self.left_out)
+            if not out and any(rule.name.match(name) is not None for rule in rules):
+                self._add(Made(name, facts, ()))
 
     @staticmethod
     def _matches(rule: AnyRule, name: str) -> list[dict[str, str]]:
+        if isinstance(rule, Fresh):
+            return []
         patterns: tuple[Pattern, ...] = rule.sources if isinstance(rule, Rule) else (rule.name,)
         return [values for each in patterns if (values := each.match(name)) is not None]
 

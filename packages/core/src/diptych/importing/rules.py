@@ -73,7 +73,15 @@ class Repeat:
     of: Pattern
 
 
-AnyRule = Rule | Skip | Repeat
+@frozen
+class Fresh:
+    """A tensor of ours that the layout has no name for: zeros at first, left behind by an export, with the reason."""
+
+    name: Pattern
+    why: str
+
+
+AnyRule = Rule | Skip | Repeat | Fresh
 """What a table holds."""
 
 
@@ -95,6 +103,11 @@ def split(theirs: str, ours: Iterable[str], *, axis: int = 0, sizes: tuple[int, 
 def skip(theirs: str, why: str) -> Skip:
     """Say why a tensor of theirs is not needed."""
     return Skip(Pattern(theirs), why)
+
+
+def fresh(ours: str, why: str) -> Fresh:
+    """Say why a tensor of ours starts as zeros."""
+    return Fresh(Pattern(ours), why)
 
 
 def repeat(theirs: str, of: str) -> Repeat:

@@ -36,7 +36,7 @@ class Sent:
         tensors: how many tensors were written.
         files: the names of the weight files.
         left_out: slots whose tensors ours does not hold, with the reason.
-        skipped: tensors that were left behind when it was imported, with the reason.
+        skipped: tensors that were left behind when it was imported, or now, with the reason.
     """
 
     tensors: int
@@ -79,11 +79,11 @@ def export_checkpoint(
     stored = StoredTensors({"": folder / "model.safetensors"})
     original = json.loads(origin.files.get(importer.config_file, b"{}"))
     config = importer.config(spec, original)
-    plan = make_plan(backwards(importer.rules(Foreign(config, {}))), stored.facts, None)
+    plan = make_plan(backwards(importer.rules(Foreign(config, {}, layout=origin.layout))), stored.facts, None)
     refuse(plan, f"{folder} does not fit the layout `{name}`", "it holds what the layout has no name for")
     made = [*plan.made, *_repeats(plan.made, origin)]
     tensors = {each.name: evolve(each.facts, file="") for each in made}
-    _check_says_the_same(importer, spec, Foreign(config, tensors, folder), folder)
+    _check_says_the_same(importer, spec, Foreign(config, tensors, folder, origin.layout), folder)
     shards = _shards(made, shard)
     total, done = sum(each.facts.size for each in made), 0
 
@@ -110,7 +110,7 @@ def export_checkpoint(
             (new / importer.files[0].folder / f"{_stem(importer)}.safetensors.index.json").write_text(
                 json.dumps(index, indent=2) + "\n", encoding="utf-8"
             )
-    return Sent(len(made), tuple(shards), dict(manifest.get("left_out", {})), origin.skipped)
+    return Sent(len(made), tuple(shards), dict(manifest.get("left_out", {})), {**origin.skipped, **plan.skipped})
 
 
 def _repeats(made: tuple[Made, ...], origin: Origin) -> list[Made]:

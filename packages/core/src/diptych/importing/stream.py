@@ -13,7 +13,7 @@ from torch import Tensor
 
 from diptych.errors import CheckpointError, OutputError
 from diptych.importing.plan import Made
-from diptych.importing.stored import StoredTensors
+from diptych.importing.stored import TYPES, StoredTensors
 
 
 def write_stream(
@@ -47,7 +47,10 @@ def write_stream(
 
 
 def make(stored: StoredTensors, made: Made) -> Tensor:
-    """Make one tensor of a plan out of its sources."""
+    """Make one tensor of a plan out of its sources; zeros if it has none."""
+    if not made.sources:
+        kind = next(kind for kind, name in TYPES.items() if name == made.facts.dtype)
+        return torch.zeros(made.facts.shape, dtype=kind)
     pieces = [stored.read(name) for name in made.sources]
     whole = torch.cat(pieces, made.axis) if len(pieces) > 1 else pieces[0]
     if made.piece:
