@@ -84,6 +84,9 @@ def test_siglip2_of_fixed_size_is_siglips_class(tmp_path: Path, parity: Any) -> 
     ours = loaded(Siglip2(**SIZES, mlp_width=48), tmp_path)
     theirs = model(pixels()).last_hidden_state
     parity("siglip2", "transformers SiglipVisionModel", "features", ours(pixels()), theirs)
+    pooled = loaded(Siglip2(**SIZES, mlp_width=48, pooled=True), tmp_path)(pixels())
+    official = model(pixels()).pooler_output[:, None]
+    parity("siglip2", "transformers SiglipVisionModel", "pooled feature", pooled, official)
 
 
 def naflex(folder: Path, *, whole: bool = False) -> Any:
@@ -124,6 +127,20 @@ def test_naflex_is_the_official_one(layer: int, attention: str, tmp_path: Path, 
     parity("siglip2", source, "NaFlex, features", many.features[many.mask], theirs[many.mask])
     many.features[many.mask].square().sum().backward()
     theirs[many.mask].square().sum().backward()
+    same_gradients(parity, "siglip2", source, ours, model)
+
+
+def test_naflex_pools_by_attention_as_the_official_one(tmp_path: Path, parity: Any) -> None:
+    model, source = naflex(tmp_path), "transformers Siglip2VisionModel"
+    pictures = [pixels(8 * height, 8 * width, 1)[0] for height, width in GRIDS]
+    ours = loaded(attrs.evolve(FLEXIBLE, pooled=True), tmp_path)
+    theirs = model(**official_batch(pictures)).pooler_output
+    many = ours.encode_many(pictures)
+    assert many.grids == ((1, 1),) * len(GRIDS)
+    assert many.mask.all()
+    parity("siglip2", source, "NaFlex, pooled feature", many.features[:, 0], theirs)
+    many.features.square().sum().backward()
+    theirs.square().sum().backward()
     same_gradients(parity, "siglip2", source, ours, model)
 
 

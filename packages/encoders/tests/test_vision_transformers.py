@@ -100,6 +100,41 @@ def test_final_norm_can_be_asked_for_and_refused(spec: Spec, expected: bool, tmp
     torch.testing.assert_close(ours(images), theirs, atol=1e-5, rtol=0)
 
 
+def test_pooled_feature_and_gradients_equal_the_official_ones(tmp_path: Path, parity: Any) -> None:
+    model, images = official(Siglip, tmp_path), pixels()
+    ours = loaded(Siglip(**SIZES, pooled=True, weights=str(tmp_path)))
+    theirs, feature = model(images).pooler_output[:, None], ours(images)
+    parity("siglip", "transformers SiglipVisionModel", "pooled feature", feature, theirs)
+    feature.square().sum().backward()
+    theirs.square().sum().backward()
+    own = {name: each.grad for name, each in ours.transformer.named_parameters()}
+    wanted = {name: each.grad for name, each in model.named_parameters()}
+    parity("siglip", "transformers SiglipVisionModel", "pooled feature, gradients", own, wanted)
+
+
+def test_a_pooling_head_must_be_in_the_checkpoint_and_is_only_built_where_it_is_used(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    model = SiglipVisionModel(SiglipVisionConfig(**OFFICIAL, vision_use_head=False))
+    model.save_pretrained(tmp_path)
+    assert not hasattr(loaded(Siglip(**SIZES, weights=str(tmp_path))).transformer, "head")
+    with pytest.raises(CheckpointError, match=r"missing: head\.attention"):
+        loaded(Siglip(**SIZES, pooled=True, weights=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"pool": 2}, "leave 'pool' and 'pool_to' out"),
+        ({"pool_to": 3}, "leave 'pool' and 'pool_to' out"),
+        ({"layer": 1}, "reads the last layer"),
+        ({"final_norm": False}, "reads the last layer"),
+    ],
+)
+def test_what_attention_pooling_cannot_do_is_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Siglip(**SIZES, pooled=True, **changes)
+
+
 def test_class_token_is_projected_as_clip_does(tmp_path: Path) -> None:
     torch.manual_seed(2)
     config = CLIPVisionConfig(**OFFICIAL, projection_dim=24)

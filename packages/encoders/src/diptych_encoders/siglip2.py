@@ -49,8 +49,8 @@ class Siglip2(Siglip):
         return Preprocess(side, side, "naflex", "bilinear", multiple=self.patch_size, area=(1, area))
 
     def preprocess(self) -> Preprocess:
-        """Stretch to size, pixels to [-1, 1]."""
-        return Preprocess(self.image_size, self.image_size, "stretch", "bilinear")
+        """Bring to size, pixels to [-1, 1]."""
+        return Preprocess(self.image_size, self.image_size, self.resize, "bilinear")
 
     def build(self) -> VisionFeatures:
         """Make the module with fresh weights."""

@@ -33,6 +33,7 @@ class VisionFeatures(nn.Module):
         pool_to: int | None = None,
         project: int | None = None,
         unit_features: bool = False,
+        attention_pool: bool = False,
     ) -> None:
         """Put the steps together.
 
@@ -47,6 +48,7 @@ class VisionFeatures(nn.Module):
             pool_to: the grid is averaged to pool_to x pool_to instead; windows as in adaptive pooling.
             project: width of a linear map without bias, or None for no such map.
             unit_features: give each feature mean 0 and variance 1 over its channels (layer norm without weights).
+            attention_pool: the transformer's `head` makes one token of all, instead of averages.
         """
         super().__init__()
         self.transformer = transformer
@@ -56,6 +58,7 @@ class VisionFeatures(nn.Module):
         self.unit_norm = nn.LayerNorm(project or width, elementwise_affine=False) if unit_features else None
         self.grid, self.pool, self.pool_to = grid, pool, pool_to
         self.extra_tokens, self.keep_extra = extra_tokens, keep_extra
+        self.attention_pool = attention_pool
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Encode images.
@@ -78,7 +81,10 @@ class VisionFeatures(nn.Module):
             ValueError: if `pool` does not divide the grid.
         """
         extra, patches = states[:, : self.extra_tokens], states[:, self.extra_tokens :]
-        if self.pool > 1 or self.pool_to:
+        if self.attention_pool:
+            head: Any = self.transformer.head
+            patches = head(patches)[:, None]
+        elif self.pool > 1 or self.pool_to:
             height, width = grid
             if height % self.pool or width % self.pool:
                 raise ValueError(f"a grid of {height} x {width} cannot be averaged over squares of {self.pool}")
@@ -116,6 +122,7 @@ def options_of(spec: VisionTransformer) -> dict[str, Any]:
         "pool_to": spec.pool_to,
         "project": spec.project,
         "unit_features": spec.unit_features,
+        "attention_pool": getattr(spec, "pooled", False),
     }
 
 

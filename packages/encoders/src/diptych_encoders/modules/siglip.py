@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def build_siglip(spec: Siglip) -> VisionFeatures:
-    """Make the encoder with fresh weights: only the layers that its features need, and no pooling head."""
+    """Make the encoder with fresh weights: only the layers and the pooling head that its features need."""
     model = SiglipVisionModel(_config(spec, layers=spec.layers_used))
     positions = model.embeddings.position_embedding.weight
     init_positions(positions, spec.position_init, grid=spec.patch_grid)
@@ -43,9 +43,14 @@ def load_siglip(spec: Siglip, module: VisionFeatures) -> None:
     compare_sizes(source, sizes_of(stored), sizes_of(_config(spec, layers=spec.depth)))
     config = _config(spec, layers=spec.layers_used)
     tensors = load_official(SiglipVisionModel, source, config=config)
-    copy_weights(module.transformer, tensors, source, unused=[*TEXT_TOWER, r"head\.", *layers_left_out(spec)])
+    copy_weights(module.transformer, tensors, source, unused=unused_of(spec))
+
+
+def unused_of(spec: Siglip) -> list[str]:
+    """Return patterns of what an official checkpoint holds beside what the spec's features need."""
+    return [*TEXT_TOWER, *([] if spec.pooled else [r"head\."]), *layers_left_out(spec)]
 
 
 def _config(spec: Siglip, *, layers: int) -> SiglipVisionConfig:
-    values = {**config_values(spec), "num_hidden_layers": layers, "vision_use_head": False}
+    values = {**config_values(spec), "num_hidden_layers": layers, "vision_use_head": spec.pooled}
     return SiglipVisionConfig(**values)

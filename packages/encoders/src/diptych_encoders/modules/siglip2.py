@@ -16,7 +16,8 @@ from diptych_encoders.modules.features import VisionFeatures, options_of
 from diptych_encoders.modules.many_features import ManyFeatures, pack
 from diptych_encoders.modules.positions import init_positions
 from diptych_encoders.modules.pretrained import compare_sizes, copy_weights, load_official, read_config
-from diptych_encoders.modules.vision_config import TEXT_TOWER, WORDS, config_values, layers_left_out, sizes_of
+from diptych_encoders.modules.siglip import unused_of
+from diptych_encoders.modules.vision_config import WORDS, config_values, sizes_of
 
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class FlexibleFeatures(VisionFeatures):
         return pack(made, [self._pooled(grid) for grid in grids])
 
     def _pooled(self, grid: tuple[int, int]) -> tuple[int, int]:
+        if self.attention_pool:
+            return 1, 1
         return (self.pool_to, self.pool_to) if self.pool_to else (grid[0] // self.pool, grid[1] // self.pool)
 
     def _patches(self, pixels: Tensor) -> Tensor:
@@ -96,7 +99,7 @@ class FlexibleFeatures(VisionFeatures):
 
 
 def build_flexible(spec: Siglip2) -> FlexibleFeatures:
-    """Make the encoder with fresh weights: only the layers that its features need, and no pooling head."""
+    """Make the encoder with fresh weights: only the layers and the pooling head that its features need."""
     model = Siglip2VisionModel(_config(spec, layers=spec.layers_used))
     table = int(spec.flexible or 0)
     init_positions(model.embeddings.position_embedding.weight, spec.position_init, grid=table)
@@ -118,7 +121,7 @@ def load_flexible(spec: Siglip2, module: VisionFeatures) -> None:
     compare_sizes(source, _sizes(stored), _sizes(_config(spec, layers=spec.depth)))
     config = _config(spec, layers=spec.layers_used)
     tensors = load_official(Siglip2VisionModel, source, config=config)
-    copy_weights(module.transformer, tensors, source, unused=[*TEXT_TOWER, r"head\.", *layers_left_out(spec)])
+    copy_weights(module.transformer, tensors, source, unused=unused_of(spec))
 
 
 def _sizes(config: Siglip2VisionConfig) -> dict[str, Any]:
@@ -126,5 +129,5 @@ def _sizes(config: Siglip2VisionConfig) -> dict[str, Any]:
 
 
 def _config(spec: Siglip2, *, layers: int) -> Siglip2VisionConfig:
-    values = {**config_values(spec, _OWN), "num_hidden_layers": layers, "vision_use_head": False}
+    values = {**config_values(spec, _OWN), "num_hidden_layers": layers, "vision_use_head": spec.pooled}
     return Siglip2VisionConfig(**values, num_patches=int(spec.flexible or 0) ** 2)
