@@ -150,3 +150,58 @@ def test_a_file_that_is_no_tokenizer_is_a_spec_error(tmp_path, content):
         path.write_text(content)
     with pytest.raises(SpecError, match="not a readable tokenizer"):
         FileTokenizer(path=str(path)).build()
+
+
+# -- forms with role names of the model's own, as Janus-Pro's ----------------------------------------------------------
+
+OTHER = Prompt(
+    turns={
+        "system": "{content}\n\n",
+        "user": "<|User|>: {content}\n\n",
+        "assistant": "<|Assistant|>: {content}<\uff5cend\uff5c>",
+    },
+    start="<s>",
+    system="Be kind.",
+    paint_system="",
+    paint="{prompt}",
+    between="\n",
+)
+
+
+def shown_in(form, encoded):
+    tokenizer = BytesTokenizer(special=form.special_tokens()).build()
+    builder = PromptBuilder(form, tokenizer)
+    names = {value: key for key, value in builder.token_ids().items()}
+    ids = encoded(builder).ids
+    return "".join(names.get(each) or tokenizer.decode([each]) for each in ids)
+
+
+def test_turns_may_have_forms_of_their_own():
+    assert OTHER.special_tokens()[:3] == ("<|User|>", "<|Assistant|>", "<\uff5cend\uff5c>")
+    assert OTHER.special_tokens()[-1] == "<s>"
+    turns = [Turn("user", ("look", PICTURE, PICTURE, "what?")), Turn("assistant", ("a dog",)), Turn("user", ("sure?",))]
+    picture = "<|vision_start|><|image_pad|><|vision_end|>"
+    assert shown_in(OTHER, lambda builder: builder.conversation(turns, 1)) == (
+        f"<s>Be kind.\n\n<|User|>: look\n{picture}\n{picture}\nwhat?\n\n"
+        "<|Assistant|>: a dog<\uff5cend\uff5c><|User|>: sure?\n\n<|Assistant|>:"
+    )
+    assert shown_in(OTHER, lambda builder: builder.painting("a cat", 0)) == (
+        "<s><|User|>: a cat\n\n<|Assistant|>:<|paint|>"
+    )
+
+
+def test_spaces_before_the_content_are_learned_with_it_and_stop_is_the_answers_end():
+    tokenizer = BytesTokenizer(special=OTHER.special_tokens()).build()
+    builder = PromptBuilder(OTHER, tokenizer)
+    encoded = builder.conversation([Turn("user", ("q",)), Turn("assistant", ("a dog",))], 0)
+    learned = [each for each, learn in zip(encoded.ids, encoded.learned, strict=True) if learn]
+    assert tokenizer.decode(learned[:-1]) == " a dog"
+    assert learned[-1] == builder.stop_id() == tokenizer.id_of("<\uff5cend\uff5c>")
+
+
+@pytest.mark.parametrize(
+    ("turns", "why"), [({"bot": "{content}."}, "'bot' is no role"), ({"user": "{content}"}, "that ends the turn")]
+)
+def test_forms_that_cannot_be_are_refused(turns, why):
+    with pytest.raises(ValueError, match=why):
+        Prompt(turns=turns)

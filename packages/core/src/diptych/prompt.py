@@ -5,7 +5,8 @@ User text is encoded with special tokens switched off, so that typing `<|paint|>
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from attrs import field, frozen
 
@@ -78,7 +79,7 @@ class PromptBuilder:
         ids: list[int] = []
         learned: list[bool] = []
         spans: list[Span] = []
-        for turn in self._with_system(turns):
+        for turn in self._started(ids, learned, turns, self.form.system):
             self._turn(turn, image_tokens, ids, learned, spans)
         if turns and turns[-1].role != "assistant":
             self._add(ids, learned, self._template("assistant")[0])
@@ -93,9 +94,10 @@ class PromptBuilder:
             raise RequestError("the prompt is empty; say what to paint, for example 'a red heart'")
         ids: list[int] = []
         learned: list[bool] = []
-        for turn in self._with_system([Turn("user", (self.paint_request(prompt),))]):
+        system = self.form.system if self.form.paint_system is None else self.form.paint_system
+        for turn in self._started(ids, learned, [Turn("user", (self.paint_request(prompt),))], system):
             self._turn(turn, 0, ids, learned, [])
-        opening, closing = self._template("assistant")
+        opening, _, closing = self._template("assistant")
         self._add(ids, learned, [*opening, *closing] if learning and self.form.closed_turn else opening)
         self._add(ids, learned, [self.tokenizer.id_of(self.form.paint_open)])
         self._add(ids, learned, [self.tokenizer.id_of(self.form.query_pad)] * queries)
@@ -107,7 +109,7 @@ class PromptBuilder:
 
     def stop_id(self) -> int:
         """Return the id that ends an assistant's turn: the first token after its content."""
-        return self._template("assistant")[1][0]
+        return self._template("assistant")[2][0]
 
     def spoken(self, ids: Sequence[int]) -> list[int]:
         """Return what is said aloud of an assistant's turn: up to its end, without the thought before it."""
@@ -119,16 +121,19 @@ class PromptBuilder:
             said = said[said.index(close) + 1 :] if close in said else said
         return said
 
-    def _with_system(self, turns: Sequence[Turn]) -> list[Turn]:
-        if self.form.system and not (turns and turns[0].role == "system"):
-            return [Turn("system", (self.form.system,)), *turns]
+    def _started(self, ids: list[int], learned: list[bool], turns: Sequence[Turn], system: str) -> list[Turn]:
+        """Put the first token, and return the turns with the system's before them."""
+        if self.form.start:
+            self._add(ids, learned, [self.tokenizer.id_of(self.form.start)])
+        if system and not (turns and turns[0].role == "system"):
+            return [Turn("system", (system,)), *turns]
         return list(turns)
 
     def _turn(self, turn: Turn, image_tokens: int, ids: list[int], learned: list[bool], spans: list[Span]) -> None:
-        opening, closing = self._template(turn.role)
+        opening, spaces, closing = self._template(turn.role)
         answer = turn.role == "assistant"
         self._add(ids, learned, opening)
-        for piece in turn.content:
+        for piece in self._pieces(spaces, turn.content):
             if isinstance(piece, str):
                 self._add(ids, learned, self._encode(piece), answer)
             elif isinstance(piece, Thought):
@@ -141,18 +146,34 @@ class PromptBuilder:
         self._add(ids, learned, closing[:1], answer)
         self._add(ids, learned, closing[1:])
 
+    def _pieces(self, text: str, content: Sequence[Any]) -> Iterator[Any]:
+        """Yield what a turn holds, with `text` before it and `between` around pictures; texts are joined first."""
+        read = None
+        for piece in content:
+            picture = not isinstance(piece, str | Thought)
+            text += self.form.between if read or (picture and read is not None) else ""
+            read = picture
+            if isinstance(piece, str):
+                text += piece
+                continue
+            if text:
+                yield text
+            yield piece
+            text = ""
+        if text:
+            yield text
+
     def _thought(self, thought: Thought) -> list[int]:
         if not self.form.think_open:
             return []
         marks = (self.tokenizer.id_of(token) for token in (self.form.think_open, self.form.think_close))
         return [next(marks), *self._encode(thought.text), next(marks)]
 
-    def _template(self, role: str) -> tuple[list[int], list[int]]:
-        opening, _, closing = self.form.turn.partition("{content}")
-        return (
-            self._encode(opening.replace("{role}", role), special=True),
-            self._encode(closing.replace("{role}", role), special=True),
-        )
+    def _template(self, role: str) -> tuple[list[int], str, list[int]]:
+        """Return what opens a turn, the spaces that its content begins with, and what closes it."""
+        opening, _, closing = self.form.form_of(role).partition("{content}")
+        bare = opening.rstrip(" ")
+        return self._encode(bare, special=True), opening[len(bare) :], self._encode(closing, special=True)
 
     def _encode(self, text: str, *, special: bool = False) -> list[int]:
         if not special:

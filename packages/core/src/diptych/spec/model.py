@@ -11,9 +11,21 @@ from attrs import frozen
 from diptych.spec.part import PartSpec, Slot, deviation, setting
 
 
+_TOKENS = re.compile("<[|\uff5c][^|\uff5c]*[|\uff5c]>")  # DeepSeek's tokens have wide bars
+ROLES = ("system", "user", "assistant")
+
+
 def _holds_a_turn(_: object, __: object, turn: str) -> None:
     if "{role}" not in turn or not turn.partition("{content}")[2]:
         raise ValueError("it must hold {role}, {content}, and after that something that ends the turn")
+
+
+def _hold_turns(_: object, __: object, turns: Mapping[str, str]) -> None:
+    for role, turn in turns.items():
+        if role not in ROLES:
+            raise ValueError(f"'{role}' is no role; roles are {', '.join(ROLES)}")
+        if not turn.partition("{content}")[2]:
+            raise ValueError(f"that of the {role} must hold {{content}}, and after that something that ends the turn")
 
 
 def _holds_a_prompt(_: object, __: object, paint: str) -> None:
@@ -26,6 +38,8 @@ class Prompt:
     """How a conversation becomes text: one form, used by training and inference alike.
 
     Words in `<|…|>` or `[…]` here are special tokens of the tokenizer, looked up by name; text of users never is.
+    Spaces before {content} belong to the content, as tokenizers put them into the word that follows: a turn that is
+    opened to be continued ends without them.
     """
 
     turn: str = setting(
@@ -33,7 +47,17 @@ class Prompt:
         default="<|im_start|>{role}\n{content}<|im_end|>\n",
         check=_holds_a_turn,
     )
+    turns: Mapping[str, str] = setting(
+        "turns of another form, by role, each holding {content}; role names of the model's own stand in them",
+        factory=dict,
+        check=_hold_turns,
+    )
+    start: str = setting("token before every conversation; empty for none", default="")
     system: str = setting("a system turn put before every conversation; empty for none", default="")
+    paint_system: str | None = setting(
+        "the system turn before a request for a picture, empty for none; `system` unless given", default=None
+    )
+    between: str = setting("text between a picture that is read and what stands beside it in its turn", default="")
     paint: str = setting(
         "the request for a picture, holding {prompt}", default="Paint: {prompt}", check=_holds_a_prompt
     )
@@ -52,10 +76,16 @@ class Prompt:
 
     def special_tokens(self) -> tuple[str, ...]:
         """Return every special token that this prompt form uses, in order of first use."""
-        found = re.findall(r"<\|[^|]*\|>", self.turn)
-        roles = [token.replace("{role}", role) for token in found for role in ("system", "user", "assistant")]
+        shared = self.turn if set(ROLES) - self.turns.keys() else ""
+        found = [token.replace("{role}", role) for token in _TOKENS.findall(shared) for role in ROLES]
+        for role in ROLES:
+            found += _TOKENS.findall(self.form_of(role)) if role in self.turns else []
         own = [self.image_open, self.image_pad, self.image_close, self.paint_open, self.query_pad]
-        return tuple(dict.fromkeys([*roles, *own, *filter(None, (self.think_open, self.think_close))]))
+        return tuple(dict.fromkeys([*found, *own, *filter(None, (self.start, self.think_open, self.think_close))]))
+
+    def form_of(self, role: str) -> str:
+        """Return the form of a role's turns, holding {content}."""
+        return self.turns.get(role, self.turn).replace("{role}", role)
 
 
 @frozen
