@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from kernel_tests.effort import brief
 from kernel_tests.flow_matching_cases import (
     InterpolateCase,
@@ -15,7 +15,7 @@ from kernel_tests.flow_matching_cases import (
     interpolate_cases,
     loss_cases,
 )
-from torch import Tensor
+from kernel_tests.repeating import assert_repeats
 
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -88,18 +88,10 @@ def test_nan_and_infinity_stay_in_their_sample(
 @brief
 @given(loss=loss_cases(min_size=1), way=interpolate_cases(min_size=1))
 def test_repeating_changes_no_bit(loss: LossCase, way: InterpolateCase) -> None:
-    """Under the interpreter the programs run in another order the second time."""
-
-    def everything() -> list[Tensor]:
-        return [each for case in (loss, way)
-                for each in (*case.run("triton"), *case.gradients("triton").values())]  # fmt: skip
-
-    first = everything()
-    if INTERPRETED:
-        from interpreter_checks.order import program_order
-
-        with program_order("backward"):
-            second = everything()
-    else:
-        second = everything()
-    assert all(map(torch.equal, first, second))
+    assert_repeats(
+        lambda: [
+            each
+            for case in (loss, way)
+            for each in (*case.run("triton"), *case.gradients("triton").values())
+        ]
+    )

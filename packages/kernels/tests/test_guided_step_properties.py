@@ -6,10 +6,11 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from kernel_tests.effort import brief, thorough
-from kernel_tests.guided_step_cases import Case, cases
+from kernel_tests.guided_step_cases import StepCase, cases
 from kernel_tests.guided_step_oracle import judge, well_posed
+from kernel_tests.repeating import assert_repeats
 
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -18,7 +19,7 @@ every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS
 @every_implementation
 @thorough
 @given(case=cases())
-def test_step(implementation: str, case: Case) -> None:
+def test_step(implementation: str, case: StepCase) -> None:
     assume(well_posed(case))
     before = {name: value.clone() for name, value in case.tensors().items()}
     judge(case, *case.run(implementation))
@@ -30,7 +31,7 @@ def test_step(implementation: str, case: Case) -> None:
 @brief
 @given(case=cases(guided=True))
 def test_scale_1_is_the_conditional_prediction_whatever_null_holds(
-    implementation: str, case: Case
+    implementation: str, case: StepCase
 ) -> None:
     case = replace(case, scale=1.0, null=torch.full_like(case.conditional, float("nan")))
     _, velocity = case.run(implementation)
@@ -40,7 +41,7 @@ def test_scale_1_is_the_conditional_prediction_whatever_null_holds(
 @every_implementation
 @brief
 @given(case=cases())
-def test_a_step_of_no_length_goes_nowhere(implementation: str, case: Case) -> None:
+def test_a_step_of_no_length_goes_nowhere(implementation: str, case: StepCase) -> None:
     assume(well_posed(case))
     out, _ = replace(case, dt=0.0).run(implementation)
     assert torch.equal(out, case.x)
@@ -49,7 +50,9 @@ def test_a_step_of_no_length_goes_nowhere(implementation: str, case: Case) -> No
 @every_implementation
 @brief
 @given(case=cases())
-def test_adams_bashforth_at_a_constant_velocity_is_euler(implementation: str, case: Case) -> None:
+def test_adams_bashforth_at_a_constant_velocity_is_euler(
+    implementation: str, case: StepCase
+) -> None:
     assume(well_posed(case))
     euler, velocity = replace(case, before=None).run(implementation)
     out, _ = replace(case, before=velocity).run(implementation)
@@ -59,7 +62,7 @@ def test_adams_bashforth_at_a_constant_velocity_is_euler(implementation: str, ca
 @every_implementation
 @brief
 @given(case=cases())
-def test_numbers_on_the_device_change_no_bit(implementation: str, case: Case) -> None:
+def test_numbers_on_the_device_change_no_bit(implementation: str, case: StepCase) -> None:
     names = ("dt", "ratio") if case.null is None else ("dt", "ratio", "scale")
     numbers = {name: float(getattr(case, name)) for name in names}
     tensors = {name: torch.tensor(value, device=DEVICE) for name, value in numbers.items()}
@@ -73,7 +76,7 @@ def test_numbers_on_the_device_change_no_bit(implementation: str, case: Case) ->
 @brief
 @given(case=cases(min_size=1), argument=st.sampled_from(["x", "conditional", "null", "before"]))
 def test_nan_and_infinity_stay_in_their_sample(
-    implementation: str, poison: float, case: Case, argument: str
+    implementation: str, poison: float, case: StepCase, argument: str
 ) -> None:
     assume(getattr(case, argument) is not None)
     case = case.map(torch.Tensor.contiguous)
@@ -91,7 +94,7 @@ def test_nan_and_infinity_stay_in_their_sample(
 @every_implementation
 def test_a_prediction_without_deviation_is_not_rescaled(implementation: str) -> None:
     ones = torch.ones(2, 1500, device=DEVICE)
-    case = Case(ones, ones, 0 * ones, None, 0.5, 2.0, 1.0, rescale=1.0)
+    case = StepCase(ones, ones, 0 * ones, None, 0.5, 2.0, 1.0, rescale=1.0)
     out, velocity = case.run(implementation)
     assert torch.equal(velocity, 2 * ones) and torch.equal(out, 2 * ones)
 
@@ -105,14 +108,14 @@ def test_rescaling_finds_the_deviation_around_a_large_mean(
     random = torch.Generator().manual_seed(0)
     ramp = 4096 + torch.linspace(0, 10, 5000)
     conditional, null = ((ramp + torch.randn(2, 5000, generator=random)).to(DEVICE) for _ in "cn")
-    case = Case(0 * null, conditional, null, None, 1.0, 3.0, 1.0, 1.0, most_parts)
+    case = StepCase(0 * null, conditional, null, None, 1.0, 3.0, 1.0, 1.0, most_parts)
     _, velocity = case.run(implementation)
     expected = conditional.double().std(1) / _guided(case).std(1)
     found = velocity.double().std(1) / _guided(case).std(1)
     torch.testing.assert_close(found, expected, rtol=2e-3, atol=0)
 
 
-def _guided(case: Case) -> torch.Tensor:
+def _guided(case: StepCase) -> torch.Tensor:
     assert case.null is not None
     return case.null.double() + case.scale * (case.conditional.double() - case.null.double())
 
@@ -120,15 +123,5 @@ def _guided(case: Case) -> torch.Tensor:
 @needs_triton
 @brief
 @given(case=cases(min_size=1))
-def test_repeating_changes_no_bit(case: Case) -> None:
-    """Under the interpreter the programs run in another order the second time."""
-    first = case.run("triton")
-    if INTERPRETED:
-        from interpreter_checks.order import program_order
-
-        with program_order("backward"):
-            second = case.run("triton")
-    else:
-        second = case.run("triton")
-    for one, other in zip(first, second, strict=True):
-        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+def test_repeating_changes_no_bit(case: StepCase) -> None:
+    assert_repeats(lambda: case.run("triton"))

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import torch
+from kernel_tests import machinery
 from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from torch import Tensor
 
@@ -39,14 +40,7 @@ def test_registration_passes_opcheck(full: bool) -> None:
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_compiles_as_one_graph_for_all_steps(implementation: str) -> None:
     """With tensors for what changes: torch.compile compiles a number in."""
-    torch.compiler.reset()
-    graphs = []
-
-    def backend(graph: torch.fx.GraphModule, example: list) -> object:
-        graphs.append(graph)
-        return graph
-
-    compiled = torch.compile(_step, fullgraph=True, dynamic=True, backend=backend)
+    compiled, graphs = machinery.one_graph(_step)
     for batch, size, dt, scale in ((2, 6, 0.5, 3.0), (3, 9, 0.25, 1.0)):
         tensors = _inputs(batch, size)
         numbers = {"dt": torch.tensor(dt, device=DEVICE), "scale": torch.tensor(scale).to(DEVICE)}

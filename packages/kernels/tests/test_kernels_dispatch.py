@@ -1,6 +1,7 @@
 """Argument before context before environment before conditions; explained, and never silent."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,9 +9,9 @@ from kernel_tests.devices import HAS_TRITON, needs_triton
 from kernel_tests.effort import PROFILE
 
 import diptych_kernels
-from diptych_kernels import ImplementationUnavailableError, explain, use
+from diptych_kernels import ImplementationUnavailableError, explain, implementations, use
 from diptych_kernels.choice import ENVIRONMENT_VARIABLE, requested
-from diptych_kernels.dispatch import Implementation, Operation
+from diptych_kernels.dispatch import OPERATIONS, Implementation, Operation
 from diptych_kernels.situation import Situation
 
 
@@ -116,6 +117,35 @@ def test_on_a_cpu_the_reference_runs_by_itself() -> None:
     assert {rejection.name for rejection in explanation.rejected} == {"triton", "compile"}
     with pytest.raises(ValueError, match=f"operations: .*{OP}"):
         explain("nonsense")
+
+
+@pytest.mark.parametrize("operation", diptych_kernels.operations())
+def test_every_operation_gives_a_reason_for_each_rejection(operation: str) -> None:
+    explanation = explain(operation, device="cpu")
+    chosen = "chunked" if operation == "linear_cross_entropy" else "reference"
+    assert explanation.chosen == chosen
+    names = [each.name for each in OPERATIONS[operation].implementations]
+    assert names[0] == "triton" and names[-1] == "reference"
+    assert [each.name for each in explanation.rejected] == [n for n in names if n != chosen]
+    assert all(each.reason for each in explanation.rejected)
+
+
+@pytest.mark.parametrize(("fuses", "chosen"), [(True, "reference"), (False, "triton")])
+def test_inside_a_compiler_a_kernel_stays_where_the_reference_would_not_fuse(
+    fuses: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def anything(situation: Situation) -> None:
+        return None
+
+    monkeypatch.setattr(implementations, "triton_cannot_run", anything)
+    monkeypatch.setattr(implementations, "interpreting", lambda: False)
+    operation = Operation("op", implementations.usual(len, lambda: len, fuses=fuses))
+    assert operation.explain(requested(None), CPU).chosen == "triton"
+    traced = operation.explain(requested(None), replace(CPU, compiling=True))
+    assert traced.chosen == chosen
+    limited = implementations.usual(len, lambda: len, limit=lambda situation: "too long")
+    reason = Operation("op", limited).explain(requested(None), CPU).rejected[0].reason
+    assert reason == "too long"
 
 
 def test_triton_refuses_what_it_cannot_do() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from kernel_tests import machinery
 from kernel_tests.devices import DEVICE, HAS_TRITON
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -43,14 +44,7 @@ def test_registration_passes_opcheck(fused: bool) -> None:
 
 @tiled
 def test_compiles_as_one_graph_with_any_number_of_rows(implementation: str) -> None:
-    torch.compiler.reset()
-    graphs = []
-
-    def backend(graph: torch.fx.GraphModule, example: list) -> object:
-        graphs.append(graph)
-        return torch._dynamo.lookup_backend("aot_eager")(graph, example)
-
-    compiled = torch.compile(_loss, fullgraph=True, dynamic=True, backend=backend)
+    compiled, graphs = machinery.one_graph(_loss)
     for rows in (4, 6):
         inputs = _inputs(rows)
         one, other = compiled(*inputs, implementation), _loss(*inputs, implementation)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from kernel_tests.effort import brief, thorough
 from kernel_tests.merge_features_cases import Case, cases
+from kernel_tests.repeating import assert_repeats
 
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
@@ -87,13 +88,4 @@ def test_the_order_of_the_pictures_does_not_matter(
 @brief
 @given(case=cases())
 def test_repeating_changes_no_bit(case: Case) -> None:
-    """Under the interpreter the programs run in another order the second time."""
-    first = case.run("triton"), *case.gradients("triton")
-    if INTERPRETED:
-        from interpreter_checks.order import program_order
-
-        with program_order("backward"):
-            second = case.run("triton"), *case.gradients("triton")
-    else:
-        second = case.run("triton"), *case.gradients("triton")
-    assert all(map(torch.equal, first, second))
+    assert_repeats(lambda: [case.run("triton"), *case.gradients("triton")])

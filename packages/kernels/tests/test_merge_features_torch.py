@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from kernel_tests import machinery
 from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
@@ -37,16 +38,7 @@ def test_registration_passes_opcheck() -> None:
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_compiles_as_one_graph_with_any_length(implementation: str) -> None:
-    torch.compiler.reset()
-    graphs = []
-
-    def backend(graph: torch.fx.GraphModule, example: list) -> object:
-        graphs.append(graph)
-        if implementation == "reference":
-            return graph  # of torch's own operations alone
-        return torch._dynamo.lookup_backend("aot_eager")(graph, example)
-
-    compiled = torch.compile(_loss, fullgraph=True, dynamic=True, backend=backend)
+    compiled, graphs = machinery.one_graph(_loss)
     for length in (5, 9):
         inputs = _inputs(length)
         one, other = compiled(*inputs, implementation), _loss(*inputs, implementation)

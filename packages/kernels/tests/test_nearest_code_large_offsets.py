@@ -6,7 +6,7 @@ import pytest
 import torch
 from kernel_tests.devices import INTERPRETED
 from kernel_tests.far_apart import far_apart, untouched_memory
-from kernel_tests.nearest_code_cases import Case
+from kernel_tests.nearest_code_cases import SearchCase
 
 
 @pytest.mark.skipif(not INTERPRETED, reason="needs the interpreter, which touches no page twice")
@@ -14,7 +14,7 @@ from kernel_tests.nearest_code_cases import Case
 @pytest.mark.parametrize("argument", ["x", "codebook"])
 def test_entries_far_apart(argument: str, axis: int) -> None:
     random = torch.Generator().manual_seed(0)
-    near = Case(
+    near = SearchCase(
         torch.randn(3, 3, generator=random).bfloat16(),
         torch.randn(3, 3, generator=random).bfloat16(),
         "euclidean",

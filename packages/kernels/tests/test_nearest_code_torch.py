@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from kernel_tests import machinery
 from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from torch import Tensor
 
@@ -27,23 +28,16 @@ def test_registration_passes_opcheck(cosine: bool, distances: bool) -> None:
 
 @pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, "compile"])
 def test_compiles_as_one_graph_with_any_number_of_rows(implementation: str) -> None:
-    torch.compiler.reset()
-    graphs = after_first = 0
-
-    def backend(graph: torch.fx.GraphModule, example: list) -> object:
-        nonlocal graphs
-        graphs += 1
-        return torch._dynamo.lookup_backend("aot_eager")(graph, example)
-
-    @torch.compile(fullgraph=True, dynamic=True, backend=backend)
-    def compiled(x: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+    def search(x: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
         return nearest_code(x, codebook, return_distances=True, implementation=implementation)
 
+    compiled, graphs = machinery.one_graph(search)
+    after_first = 0
     for rows, codes in ((4, 5), (7, 9), (3, 6)):
         expected = nearest_code(*_inputs(rows, codes), return_distances=True)
         torch.testing.assert_close(compiled(*_inputs(rows, codes)), expected)
-        after_first = after_first or graphs
-    assert graphs == after_first > 0
+        after_first = after_first or len(graphs)
+    assert len(graphs) == after_first > 0
 
 
 @needs_triton

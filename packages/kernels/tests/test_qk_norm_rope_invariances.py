@@ -6,9 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from kernel_tests.effort import brief
 from kernel_tests.qk_norm_rope_cases import QkCase, cases
+from kernel_tests.repeating import assert_repeats
 from torch import Tensor
 
 import diptych_kernels
@@ -125,13 +126,4 @@ def test_nan_and_infinity_stay_in_their_token(
 @brief
 @given(case=cases(min_size=1, parted=False))
 def test_repeating_changes_no_bit(case: QkCase) -> None:
-    """Under the interpreter the programs run in another order the second time."""
-    first = case.gradients("triton")
-    if INTERPRETED:
-        from interpreter_checks.order import program_order
-
-        with program_order("backward"):
-            second = case.gradients("triton")
-    else:
-        second = case.gradients("triton")
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert_repeats(lambda: case.gradients("triton").values())

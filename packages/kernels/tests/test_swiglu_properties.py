@@ -6,8 +6,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_tests.devices import IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import IMPLEMENTATIONS, needs_triton
 from kernel_tests.effort import brief, thorough
+from kernel_tests.repeating import assert_repeats
 from kernel_tests.swiglu_cases import SwigluCase, cases, judge_backward, judge_forward
 
 
@@ -71,17 +72,4 @@ def test_nan_and_infinity_stay_where_they_are(
 @brief
 @given(case=cases(min_size=1))
 def test_repeating_changes_no_bit(case: SwigluCase) -> None:
-    """Under the interpreter the programs run in another order the second time."""
-
-    def everything() -> list[torch.Tensor]:
-        return [*case.run("triton"), *case.gradients("triton").values()]
-
-    first = everything()
-    if INTERPRETED:
-        from interpreter_checks.order import program_order
-
-        with program_order("backward"):
-            second = everything()
-    else:
-        second = everything()
-    assert all(map(torch.equal, first, second))
+    assert_repeats(lambda: [*case.run("triton"), *case.gradients("triton").values()])

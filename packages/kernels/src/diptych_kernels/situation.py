@@ -6,8 +6,10 @@ import os
 import shutil
 from dataclasses import dataclass
 from functools import cache
+from typing import Self
 
 import torch
+from torch import Tensor
 
 
 TRITON_DTYPES = frozenset({torch.float32, torch.bfloat16, torch.float16})
@@ -30,6 +32,14 @@ class Situation:
     dtypes: frozenset[torch.dtype]
     width: int | None = None
     compiling: bool = False
+
+    @classmethod
+    def of(cls, *tensors: Tensor | None, width: int | None = None) -> Self:
+        """That of a call with these arguments, the first of which says where; None is absent."""
+        compiling = torch.compiler.is_compiling()
+        there = [tensor for tensor in tensors if tensor is not None]
+        dtypes = frozenset([tensor.dtype for tensor in there])
+        return cls(there[0].device, dtypes, None if compiling else width, compiling)
 
 
 def triton_cannot_run(situation: Situation) -> str | None:

@@ -1,7 +1,6 @@
 """Inputs of ``guided_step`` for property tests."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import diptych_kernels
+from kernel_tests.case import Case
 from kernel_tests.devices import DEVICE
 from kernel_tests.layouts import LAYOUTS, laid_out
 
@@ -20,7 +20,7 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True, repr=False)
-class Case:
+class StepCase(Case):
     """Arguments, and into how many parts a sample may be cut at most for its moments."""
 
     x: Tensor
@@ -32,26 +32,6 @@ class Case:
     ratio: Any
     rescale: float
     most_parts: int = 128
-
-    def __repr__(self) -> str:
-        """Shapes, strides and dtypes: the values follow from the seed."""
-        known = self.tensors()
-        parts = [
-            f"{field.name}={value.dtype} {tuple(value.shape)} strides {value.stride()}"
-            if (value := known.get(field.name)) is not None
-            else f"{field.name}={getattr(self, field.name)}"
-            for field in fields(self)
-        ]
-        return f"Case({', '.join(parts)})"
-
-    def tensors(self) -> dict[str, Tensor]:
-        """The tensors that are there, by name."""
-        every = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in every.items() if isinstance(value, Tensor)}
-
-    def map(self, change: Callable[[Tensor], Tensor]) -> "Case":
-        """Changes every tensor."""
-        return replace(self, **{name: change(value) for name, value in self.tensors().items()})
 
     def run(self, implementation: str) -> tuple[Tensor, Tensor]:
         """Calls the public function for the new state and the velocity."""
@@ -78,7 +58,7 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, min_size: int = 0, guided: bool | None = None) -> Case:
+def cases(draw: st.DrawFn, min_size: int = 0, guided: bool | None = None) -> StepCase:
     """Any sizes, layouts, dtypes, scales and options; numbers as such or on the device."""
     batch = draw(st.integers(min_size, 3))
     size = draw(st.sampled_from(SIZES[min_size:]))
@@ -94,7 +74,7 @@ def cases(draw: st.DrawFn, min_size: int = 0, guided: bool | None = None) -> Cas
 
     guided = draw(st.booleans()) or draw(st.booleans()) if guided is None else guided
     predicted = draw(st.sampled_from(DTYPES))
-    return Case(
+    return StepCase(
         x=tensor(torch.float32),
         conditional=tensor(predicted),
         null=tensor(predicted) if guided else None,

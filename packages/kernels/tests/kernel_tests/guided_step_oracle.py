@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from kernel_tests.guided_step_cases import Case
+from kernel_tests.guided_step_cases import StepCase
 from kernel_tests.tolerance import assert_close
 
 
-def well_posed(case: Case) -> bool:
+def well_posed(case: StepCase) -> bool:
     """Whether float32 can tell what the quotient of the deviations is: not if it cancels."""
     if case.null is None or case.rescale == 0 or case.x.numel() == 0:
         return True
@@ -15,7 +15,7 @@ def well_posed(case: Case) -> bool:
     return bool((_std(guided) > 1e-3 * terms.square().mean(1).sqrt()).all())
 
 
-def judge(case: Case, out: Tensor, velocity: Tensor) -> None:
+def judge(case: StepCase, out: Tensor, velocity: Tensor) -> None:
     """Checks the velocity, and the state against that which the exact velocity leads to."""
     assert out.dtype == velocity.dtype == torch.float32
     exact_out, exact = case.map(Tensor.double).run("reference")
@@ -33,7 +33,7 @@ def judge(case: Case, out: Tensor, velocity: Tensor) -> None:
     assert_close("out", out, exact_out, terms, size if case.rescale else 1)
 
 
-def _guided(case: Case) -> tuple[Tensor, Tensor]:
+def _guided(case: StepCase) -> tuple[Tensor, Tensor]:
     """The combination, and the sum of the absolute values of its terms."""
     assert case.null is not None
     conditional, null, scale = case.conditional.double(), case.null.double(), float(case.scale)
@@ -41,7 +41,7 @@ def _guided(case: Case) -> tuple[Tensor, Tensor]:
     return guided, null.abs() + abs(scale) * (conditional.abs() + null.abs())
 
 
-def _rescaled(case: Case, guided: Tensor, terms: Tensor) -> Tensor:
+def _rescaled(case: StepCase, guided: Tensor, terms: Tensor) -> Tensor:
     """What errors of the deviations add: each is as exact as the mean that is taken off."""
     conditional = case.conditional.double()
     own, std = _std(conditional), _std(guided)

@@ -23,23 +23,29 @@ def gradients(loss: Tensor, inputs: Inputs, **options: bool) -> tuple[Tensor, ..
     )
 
 
-def assert_one_graph(loss: Loss, draws: Sequence[Inputs], implementation: str) -> None:
-    """Compiles ``loss`` once for inputs of several lengths, without a break, and compares."""
+def one_graph(call: Callable[..., Any]) -> tuple[Callable[..., Any], list[torch.fx.GraphModule]]:
+    """``call`` compiled for any length without a break, and a list of the graphs torch makes."""
     torch.compiler.reset()
-    graphs = after_first = 0
+    graphs = []
 
     def backend(graph: torch.fx.GraphModule, example: list[Any]) -> object:
-        nonlocal graphs
-        graphs += 1
-        return torch._dynamo.lookup_backend("aot_eager")(graph, example)
+        run = torch._dynamo.lookup_backend("aot_eager")(graph, example)
+        graphs.append(graph)  # not where that fixes a number and torch traces once more
+        return run
 
-    compiled = torch.compile(loss, fullgraph=True, dynamic=True, backend=backend)
+    return torch.compile(call, fullgraph=True, dynamic=True, backend=backend), graphs
+
+
+def assert_one_graph(loss: Loss, draws: Sequence[Inputs], implementation: str) -> None:
+    """Compiles ``loss`` once for inputs of several lengths, without a break, and compares."""
+    compiled, graphs = one_graph(loss)
+    after_first = 0
     for inputs in draws:
         eager, graph = loss(inputs, "reference"), compiled(inputs, implementation)
         torch.testing.assert_close(graph, eager)
         torch.testing.assert_close(gradients(graph, inputs), gradients(eager, inputs))
-        after_first = after_first or graphs  # torch may trace the first twice, for eps
-    assert graphs == after_first > 0
+        after_first = after_first or len(graphs)  # torch may trace the first twice, for eps
+    assert len(graphs) == after_first > 0
 
 
 def assert_exports(

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import diptych_kernels
+from kernel_tests.case import Case
 from kernel_tests.devices import DEVICE
 from kernel_tests.layouts import LAYOUTS, laid_out
 
@@ -20,21 +21,13 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 @dataclass(frozen=True, repr=False)
-class Case:
+class SearchCase(Case):
     """Arguments, and into how many shares the codebook may be cut at most."""
 
     x: Tensor
     codebook: Tensor
     metric: str
     most_shares: int = 64
-
-    def __repr__(self) -> str:
-        """Shapes, strides and dtypes: the values follow from the seed."""
-        parts = [
-            f"{name}={value.dtype} {tuple(value.shape)} strides {value.stride()}"
-            for name, value in (("x", self.x), ("codebook", self.codebook))
-        ]
-        return f"Case({', '.join(parts)}, {self.metric}, {self.most_shares} shares)"
 
     def run(self, implementation: str) -> tuple[Tensor, Tensor]:
         """Calls the public function for indices and distances."""
@@ -56,7 +49,7 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn, min_size: int = 0, integers: bool = False) -> Case:
+def cases(draw: st.DrawFn, min_size: int = 0, integers: bool = False) -> SearchCase:
     """Any sizes, layouts, dtypes and scales; ``integers`` are small, so that scores are exact."""
     rows = draw(st.sampled_from(ROWS[min_size:]))
     width = draw(st.sampled_from(WIDTHS[min_size:]))
@@ -73,4 +66,4 @@ def cases(draw: st.DrawFn, min_size: int = 0, integers: bool = False) -> Case:
         return laid_out(values, draw(st.sampled_from(LAYOUTS)))
 
     metric = "euclidean" if integers else draw(st.sampled_from(("euclidean", "cosine")))
-    return Case(tensor(rows), tensor(codes), metric, draw(st.sampled_from((1, 2, 64))))
+    return SearchCase(tensor(rows), tensor(codes), metric, draw(st.sampled_from((1, 2, 64))))

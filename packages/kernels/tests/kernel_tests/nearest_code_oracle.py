@@ -8,11 +8,11 @@ import math
 import torch
 from torch import Tensor
 
-from kernel_tests.nearest_code_cases import Case
+from kernel_tests.nearest_code_cases import SearchCase
 from kernel_tests.tolerance import SLACK, assert_close
 
 
-def judge(case: Case, indices: Tensor, distances: Tensor) -> None:
+def judge(case: SearchCase, indices: Tensor, distances: Tensor) -> None:
     """Checks that the chosen score is least within float32's error, and its distance."""
     x, codes = case.x.double(), case.codebook.double()
     assert indices.shape == distances.shape == x.shape[:1] and indices.dtype == torch.int64

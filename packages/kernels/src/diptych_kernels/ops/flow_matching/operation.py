@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from diptych_kernels.choice import requested
-from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
+from diptych_kernels.implementations import usual
 from diptych_kernels.ops.flow_matching.arguments import (
     INTERPOLATE,
     LOSS,
@@ -19,12 +18,7 @@ from diptych_kernels.ops.flow_matching.reference import (
     flow_interpolate_reference,
     flow_matching_loss_reference,
 )
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
 def flow_interpolate(
@@ -51,7 +45,7 @@ def flow_interpolate(
         ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check_interpolate(x, noise, t)
-    run = _INTERPOLATE.resolve(requested(implementation), _situation(x, noise, t))
+    run = _INTERPOLATE.resolve(requested(implementation), Situation.of(x, noise, t))
     out: Tensor = run(_rows(x), _rows(noise), t)
     return out.reshape(x.shape)
 
@@ -89,8 +83,8 @@ def flow_matching_loss(
         ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check_loss(prediction, x, noise, weight, mask)
-    tensors = [a for a in (prediction, x, noise, weight) if a is not None]
-    run = _LOSS.resolve(requested(implementation), _situation(*tensors))
+    situation = Situation.of(prediction, x, noise, weight)
+    run = _LOSS.resolve(requested(implementation), situation)
     if mask is not None:
         mask = mask.flatten(1) if mask.dim() > 1 else mask[:, None]
     loss: Tensor = run(_rows(prediction), _rows(x), _rows(noise), weight, mask)
@@ -107,14 +101,6 @@ def _rows(a: Tensor) -> Tensor:
     return a.reshape(a.shape[0], tokens, a.shape[-1])
 
 
-def _situation(*tensors: Tensor) -> Situation:
-    return Situation(
-        device=tensors[0].device,
-        dtypes=frozenset([tensor.dtype for tensor in tensors]),
-        compiling=torch.compiler.is_compiling(),
-    )
-
-
 def _load_interpolate() -> Callable[..., Any]:
     from diptych_kernels.ops.flow_matching.triton import flow_interpolate_triton
 
@@ -127,38 +113,7 @@ def _load_loss() -> Callable[..., Any]:
     return flow_matching_loss_triton
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    if interpreting():
-        return "it would run in Triton's interpreter, which is for tests"
-    if situation.compiling:
-        return "inside torch.compile the reference fuses with its neighbours"
-    return None
-
-
-def _operation(
-    name: str, reference: Callable[..., Any], load_triton: Callable[[], Callable[..., Any]]
-) -> Operation:
-    return register(
-        Operation(
-            name,
-            (
-                Implementation("triton", load_triton, triton_cannot_run, _triton_not_by_itself),
-                Implementation(
-                    "compile",
-                    lambda: compiled(reference),
-                    compiler_cannot_run,
-                    lambda situation: "its first call compiles for seconds; ask for it by name",
-                ),
-                Implementation(
-                    "reference",
-                    lambda: reference,
-                    lambda situation: None,
-                    lambda situation: None,
-                ),
-            ),
-        )
-    )
-
-
-_INTERPOLATE = _operation(INTERPOLATE, flow_interpolate_reference, _load_interpolate)
-_LOSS = _operation(LOSS, flow_matching_loss_reference, _load_loss)
+_INTERPOLATE = register(
+    Operation(INTERPOLATE, usual(flow_interpolate_reference, _load_interpolate))
+)
+_LOSS = register(Operation(LOSS, usual(flow_matching_loss_reference, _load_loss)))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.ops.flow_matching.launch import launch_interpolate, launch_loss, launch_scale
+from diptych_kernels.registration import op_or_launcher, refuse_second_derivative
 
 
 _LIBRARY = torch.library.Library("diptych_kernels", "FRAGMENT")
@@ -57,11 +58,7 @@ def _scale_fake(
 def _scaled(
     a: Tensor, factors: Tensor, first: torch.dtype | None, second: torch.dtype | None
 ) -> tuple[Tensor, Tensor]:
-    run = (
-        torch.ops.diptych_kernels.flow_matching_scale
-        if torch.compiler.is_compiling()
-        else launch_scale
-    )
+    run = op_or_launcher("flow_matching_scale", launch_scale)
     outputs: tuple[Tensor, Tensor] = run(a, factors, first, second)
     return outputs
 
@@ -70,11 +67,7 @@ class _FlowInterpolate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """Keeps the times alone."""
-        run = (
-            torch.ops.diptych_kernels.flow_interpolate
-            if torch.compiler.is_compiling()
-            else launch_interpolate
-        )
+        run = op_or_launcher("flow_interpolate", launch_interpolate)
         ctx.save_for_backward(t)
         ctx.dtypes = x.dtype, noise.dtype
         out: Tensor = run(x, noise, t)
@@ -83,7 +76,7 @@ class _FlowInterpolate(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """One launch for both gradients."""
-        _refuse_second_derivative("flow_interpolate")
+        refuse_second_derivative("flow_interpolate")
         (t,) = ctx.saved_tensors
         wanted = [
             dtype if needed else None
@@ -103,11 +96,7 @@ class _FlowMatchingLoss(torch.autograd.Function):
         ctx: Any, prediction: Tensor, x: Tensor, noise: Tensor, mask: Tensor | None
     ) -> Tensor:
         """Keeps the errors, which are the gradient up to a factor of the sample."""
-        run = (
-            torch.ops.diptych_kernels.flow_matching_errors
-            if torch.compiler.is_compiling()
-            else launch_loss
-        )
+        run = op_or_launcher("flow_matching_errors", launch_loss)
         keep = any(ctx.needs_input_grad)
         loss, count, errors = run(prediction, x, noise, mask, keep)
         ctx.save_for_backward(count, errors)
@@ -118,7 +107,7 @@ class _FlowMatchingLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """One launch; another one if x or the noise wants a gradient too."""
-        _refuse_second_derivative("flow_matching_loss")
+        refuse_second_derivative("flow_matching_loss")
         count, errors = ctx.saved_tensors
         of_prediction, of_x, of_noise = (
             dtype if needed else None
@@ -136,15 +125,6 @@ class _FlowMatchingLoss(torch.autograd.Function):
             None if of_x is None else x,
             None if of_noise is None else noise,
             None,
-        )
-
-
-def _refuse_second_derivative(name: str) -> None:
-    # once_differentiable would not do: torch.autograd.grad prunes the node that raises.
-    if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-        raise RuntimeError(
-            f"{name}: the Triton implementation has no second derivative (create_graph=True); "
-            "use implementation='reference'"
         )
 
 

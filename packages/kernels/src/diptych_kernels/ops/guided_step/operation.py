@@ -9,16 +9,12 @@ from torch import Tensor
 
 from diptych_kernels.choice import Request, requested
 from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
 from diptych_kernels.errors import ImplementationUnavailableError
+from diptych_kernels.implementations import usual
 from diptych_kernels.ops.guided_step.arguments import NAME, check
 from diptych_kernels.ops.guided_step.reference import guided_step_reference
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
 def guided_step(
@@ -68,14 +64,9 @@ def guided_step(
         ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check(x, conditional, null, before, dt, scale, ratio, rescale)
-    tensors = [a for a in (x, conditional, null, before) if a is not None]
-    scalars = [a for a in (dt, scale, ratio) if isinstance(a, Tensor)]
-    situation = Situation(
-        device=x.device,
-        dtypes=frozenset([tensor.dtype for tensor in tensors]),
-        compiling=torch.compiler.is_compiling(),
-    )
-    run = OPERATION.resolve(_request(implementation, [*tensors, *scalars]), situation)
+    tensors = (x, conditional, null, before)
+    request = _request(implementation, *tensors, dt, scale, ratio)
+    run = OPERATION.resolve(request, Situation.of(*tensors))
     shape, flat = x.shape, (x.shape[0], math.prod(x.shape[1:]))
     x, conditional = x.reshape(flat), conditional.reshape(flat)
     null = None if null is None else null.reshape(flat)
@@ -86,9 +77,10 @@ def guided_step(
     return (out.reshape(shape), velocity.reshape(shape)) if return_velocity else out.reshape(shape)
 
 
-def _request(implementation: str | None, tensors: list[Tensor]) -> Request:
+def _request(implementation: str | None, *arguments: float | Tensor | None) -> Request:
     """Who asks for what, where a gradient is a voice of its own."""
     request = requested(implementation)
+    tensors = [a for a in arguments if isinstance(a, Tensor)]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors):
         if request.name == "triton":
             raise ImplementationUnavailableError(
@@ -125,31 +117,4 @@ def _load_triton() -> Callable[..., Any]:
     return guided_step_triton
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    if interpreting():
-        return "it would run in Triton's interpreter, which is for tests"
-    if situation.compiling:
-        return "inside torch.compile the reference fuses with its neighbours"
-    return None
-
-
-OPERATION = register(
-    Operation(
-        NAME,
-        (
-            Implementation("triton", _load_triton, triton_cannot_run, _triton_not_by_itself),
-            Implementation(
-                "compile",
-                _load_compiled,
-                compiler_cannot_run,
-                lambda situation: "its first call compiles for seconds; ask for it by name",
-            ),
-            Implementation(
-                "reference",
-                lambda: _reference,
-                lambda situation: None,
-                lambda situation: None,
-            ),
-        ),
-    )
-)
+OPERATION = register(Operation(NAME, usual(_reference, _load_triton, load_compiled=_load_compiled)))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.ops.linear_cross_entropy import tiles
+from diptych_kernels.registration import op_or_launcher, refuse_second_derivative
 
 
 _OPTIONS = (
@@ -46,11 +47,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, labels: Tensor, *options: Any) -> Tensor:
         """Keeps one number for each row beside the arguments."""
-        run = (
-            torch.ops.diptych_kernels.linear_cross_entropy_forward
-            if torch.compiler.is_compiling()
-            else tiles.forward
-        )
+        run = op_or_launcher("linear_cross_entropy_forward", tiles.forward)
         loss, lse = run(x, weight, labels, *options)
         ctx.save_for_backward(x, weight, labels, lse)
         ctx.options = options
@@ -59,17 +56,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """Computes only what is wanted; new tensors."""
-        # once_differentiable would not do: torch.autograd.grad prunes the node that raises.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise RuntimeError(
-                "linear_cross_entropy: in chunks there is no second derivative "
-                "(create_graph=True); use implementation='reference'"
-            )
-        run = (
-            torch.ops.diptych_kernels.linear_cross_entropy_backward
-            if torch.compiler.is_compiling()
-            else tiles.backward
-        )
+        refuse_second_derivative("linear_cross_entropy", "in chunks there is")
+        run = op_or_launcher("linear_cross_entropy_backward", tiles.backward)
         for_x, for_weight = ctx.needs_input_grad[:2]
         arguments: tuple[Any, ...] = grad, *ctx.saved_tensors, *ctx.options, for_x, for_weight
         grad_x, grad_weight = run(*arguments)

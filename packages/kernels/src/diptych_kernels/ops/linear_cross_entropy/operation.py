@@ -8,7 +8,8 @@ from torch import Tensor
 
 from diptych_kernels.choice import requested
 from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
+from diptych_kernels.implementations import anywhere, by_compiling, by_triton
 from diptych_kernels.ops.linear_cross_entropy.arguments import (
     NAME,
     check,
@@ -16,12 +17,7 @@ from diptych_kernels.ops.linear_cross_entropy.arguments import (
     check_values,
 )
 from diptych_kernels.ops.linear_cross_entropy.reference import linear_cross_entropy_reference
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
 def linear_cross_entropy(
@@ -69,15 +65,9 @@ def linear_cross_entropy(
     """
     check(x, weight, labels, ignore_index)
     check_numbers(label_smoothing, z_loss, soft_cap, reduction, chunk)
-    compiling = torch.compiler.is_compiling()
-    if not compiling:
+    if not torch.compiler.is_compiling():
         check_values(labels, ignore_index, weight.shape[0])
-    situation = Situation(
-        device=x.device,
-        dtypes=frozenset([x.dtype, weight.dtype]),
-        width=None if compiling else weight.shape[0],
-        compiling=compiling,
-    )
+    situation = Situation.of(x, weight, width=weight.shape[0])
     run = OPERATION.resolve(requested(implementation), situation)
     rows, row_labels = x.reshape(labels.numel(), x.shape[-1]), labels.reshape(labels.numel())
     options = (ignore_index, float(label_smoothing), float(z_loss), float(soft_cap or 0))
@@ -102,28 +92,15 @@ def _load(fused: bool) -> Callable[..., Any]:
     return in_chunks(fused)
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    return "it would run in Triton's interpreter, which is for tests" if interpreting() else None
-
-
 # Chunks come first inside torch.compile too: Inductor would hold all of the logits.
 OPERATION = register(
     Operation(
         NAME,
         (
-            Implementation("triton", lambda: _load(True), triton_cannot_run, _triton_not_by_itself),
-            Implementation(
-                "chunked", lambda: _load(False), lambda situation: None, lambda situation: None
-            ),
-            Implementation(
-                "compile",
-                _load_compiled,
-                compiler_cannot_run,
-                lambda situation: "it holds all of the logits; ask for it by name",
-            ),
-            Implementation(
-                "reference", lambda: _reference, lambda situation: None, lambda situation: None
-            ),
+            by_triton(lambda: _load(True), fuses=False),
+            anywhere("chunked", lambda: _load(False)),
+            by_compiling(_load_compiled, "it holds all of the logits; ask for it by name"),
+            anywhere("reference", lambda: _reference),
         ),
     )
 )

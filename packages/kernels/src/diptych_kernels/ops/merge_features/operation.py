@@ -7,16 +7,11 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.choice import requested
-from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
+from diptych_kernels.implementations import usual
 from diptych_kernels.ops.merge_features.arguments import MOST_SPANS, NAME, check, check_values
 from diptych_kernels.ops.merge_features.reference import merge_features_reference
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
 def merge_features(
@@ -54,15 +49,9 @@ def merge_features(
         spans = _as_tensor(spans)
     check(embeds, features, spans)
     features = features.reshape(features.shape[:-1].numel(), features.shape[-1])
-    compiling = torch.compiler.is_compiling()
-    if not compiling and spans.device.type == "cpu":
+    if not torch.compiler.is_compiling() and spans.device.type == "cpu":
         check_values(spans, embeds.shape[0], embeds.shape[1], features.shape[0])
-    situation = Situation(
-        device=embeds.device,
-        dtypes=frozenset([embeds.dtype, features.dtype]),
-        width=None if compiling else spans.shape[0],
-        compiling=compiling,
-    )
+    situation = Situation.of(embeds, features, width=spans.shape[0])
     run = OPERATION.resolve(requested(implementation), situation)
     return run(embeds, features, spans.to(embeds.device, non_blocking=True))  # type: ignore[no-any-return]
 
@@ -83,36 +72,15 @@ def _load_triton() -> Callable[..., Any]:
     return merge_features_triton
 
 
-def _triton_cannot_run(situation: Situation) -> str | None:
-    if (reason := triton_cannot_run(situation)) is not None:
-        return reason
+def _too_many_spans(situation: Situation) -> str | None:
     if situation.width is not None and situation.width > MOST_SPANS:
         return f"{situation.width} spans are more than the kernels' {MOST_SPANS}"
     return None
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    # Also inside torch.compile: Inductor would build the map of places in several passes.
-    return "it would run in Triton's interpreter, which is for tests" if interpreting() else None
-
-
+# Inductor would build the map of places in several passes.
 OPERATION = register(
     Operation(
-        NAME,
-        (
-            Implementation("triton", _load_triton, _triton_cannot_run, _triton_not_by_itself),
-            Implementation(
-                "compile",
-                lambda: compiled(merge_features_reference),
-                compiler_cannot_run,
-                lambda situation: "its first call compiles for seconds; ask for it by name",
-            ),
-            Implementation(
-                "reference",
-                lambda: merge_features_reference,
-                lambda situation: None,
-                lambda situation: None,
-            ),
-        ),
+        NAME, usual(merge_features_reference, _load_triton, limit=_too_many_spans, fuses=False)
     )
 )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.ops.merge_features.launch import launch_backward, launch_merge
+from diptych_kernels.registration import op_or_launcher, refuse_second_derivative
 
 
 _LIBRARY = torch.library.Library("diptych_kernels", "FRAGMENT")
@@ -38,28 +39,15 @@ class _MergeFeatures(torch.autograd.Function):
         """Keeps the spans alone."""
         ctx.save_for_backward(spans)
         ctx.tokens, ctx.dtype = features.shape[0], features.dtype
-        run = (
-            torch.ops.diptych_kernels.merge_features_forward
-            if torch.compiler.is_compiling()
-            else launch_merge
-        )
+        run = op_or_launcher("merge_features_forward", launch_merge)
         return run(embeds, features, spans)  # type: ignore[no-any-return]
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
         """Both gradients, new tensors; linear in ``grad``, but not differentiable again."""
-        # once_differentiable would not do: torch.autograd.grad prunes the node that raises.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise RuntimeError(
-                "merge_features: the Triton implementation has no second derivative "
-                "(create_graph=True); use implementation='reference'"
-            )
+        refuse_second_derivative("merge_features")
         (spans,) = ctx.saved_tensors
-        run = (
-            torch.ops.diptych_kernels.merge_features_backward
-            if torch.compiler.is_compiling()
-            else launch_backward
-        )
+        run = op_or_launcher("merge_features_backward", launch_backward)
         grad_embeds, grad_features = run(grad, spans, ctx.tokens, ctx.dtype)
         return grad_embeds, grad_features, None
 

@@ -3,20 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from diptych_kernels.choice import requested
-from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
+from diptych_kernels.implementations import usual
 from diptych_kernels.ops.nearest_code.arguments import NAME, check
 from diptych_kernels.ops.nearest_code.reference import nearest_code_reference
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
 def nearest_code(
@@ -53,13 +47,7 @@ def nearest_code(
         ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check(x, codebook, metric)
-    compiling = torch.compiler.is_compiling()
-    situation = Situation(
-        device=x.device,
-        dtypes=frozenset([x.dtype, codebook.dtype]),
-        width=None if compiling else x.shape[-1],
-        compiling=compiling,
-    )
+    situation = Situation.of(x, codebook, width=x.shape[-1])
     run = OPERATION.resolve(requested(implementation), situation)
     shape = x.shape[:-1]
     if x.dim() != 2:
@@ -76,28 +64,5 @@ def _load_triton() -> Callable[..., Any]:
     return nearest_code_triton
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    # Also inside torch.compile: Inductor would keep the whole matrix of distances.
-    return "it would run in Triton's interpreter, which is for tests" if interpreting() else None
-
-
-OPERATION = register(
-    Operation(
-        NAME,
-        (
-            Implementation("triton", _load_triton, triton_cannot_run, _triton_not_by_itself),
-            Implementation(
-                "compile",
-                lambda: compiled(nearest_code_reference),
-                compiler_cannot_run,
-                lambda situation: "its first call compiles for seconds; ask for it by name",
-            ),
-            Implementation(
-                "reference",
-                lambda: nearest_code_reference,
-                lambda situation: None,
-                lambda situation: None,
-            ),
-        ),
-    )
-)
+# Inductor would keep the whole matrix of distances.
+OPERATION = register(Operation(NAME, usual(nearest_code_reference, _load_triton, fuses=False)))

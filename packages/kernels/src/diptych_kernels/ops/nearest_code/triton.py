@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.ops.nearest_code.launch import launch_nearest_code
+from diptych_kernels.registration import op_or_launcher
 
 
 _LIBRARY = torch.library.Library("diptych_kernels", "FRAGMENT")
@@ -26,10 +27,6 @@ def nearest_code_triton(
     x: Tensor, codebook: Tensor, metric: str, distances: bool
 ) -> tuple[Tensor, Tensor]:
     """As the reference, in three launches and without the matrix of distances."""
-    run = (
-        torch.ops.diptych_kernels.nearest_code
-        if torch.compiler.is_compiling()
-        else launch_nearest_code
-    )
+    run = op_or_launcher("nearest_code", launch_nearest_code)
     indices, found = run(x.detach(), codebook.detach(), metric == "cosine", distances)
     return indices, found

@@ -7,16 +7,11 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.choice import requested
-from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
+from diptych_kernels.implementations import usual
 from diptych_kernels.ops.qk_norm_rope.arguments import MOST_ELEMENTS, NAME, check
 from diptych_kernels.ops.qk_norm_rope.reference import qk_norm_rope_reference
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
 @overload
@@ -96,14 +91,9 @@ def qk_norm_rope(
         ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check(q, k, cos, sin, q_weight, k_weight, q_bias, k_bias, norm, pairs, eps)
-    compiling = torch.compiler.is_compiling()
     tensors = (q, k, cos, sin, q_weight, k_weight, q_bias, k_bias)
-    situation = Situation(
-        device=q.device,
-        dtypes=frozenset([tensor.dtype for tensor in tensors if tensor is not None]),
-        width=None if compiling else _held(q, k, norm),
-        compiling=compiling,
-    )
+    held = None if torch.compiler.is_compiling() else _held(q, k, norm)
+    situation = Situation.of(*tensors, width=held)
     run = OPERATION.resolve(requested(implementation), situation)
     turned: tuple[Tensor, Tensor | None] = run(*tensors, norm, pairs, float(eps))
     return turned
@@ -124,9 +114,7 @@ def _load_triton() -> Callable[..., Any]:
     return qk_norm_rope_triton
 
 
-def _triton_cannot_run(situation: Situation) -> str | None:
-    if (reason := triton_cannot_run(situation)) is not None:
-        return reason
+def _row_too_long(situation: Situation) -> str | None:
     if situation.width is not None and situation.width > MOST_ELEMENTS:
         return (
             f"what is normalised together, {situation.width} elements with heads and channels "
@@ -135,31 +123,6 @@ def _triton_cannot_run(situation: Situation) -> str | None:
     return None
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    if interpreting():
-        return "it would run in Triton's interpreter, which is for tests"
-    if situation.compiling:
-        return "inside torch.compile the reference fuses with its neighbours"
-    return None
-
-
 OPERATION = register(
-    Operation(
-        NAME,
-        (
-            Implementation("triton", _load_triton, _triton_cannot_run, _triton_not_by_itself),
-            Implementation(
-                "compile",
-                lambda: compiled(qk_norm_rope_reference),
-                compiler_cannot_run,
-                lambda situation: "its first call compiles for seconds; ask for it by name",
-            ),
-            Implementation(
-                "reference",
-                lambda: qk_norm_rope_reference,
-                lambda situation: None,
-                lambda situation: None,
-            ),
-        ),
-    )
+    Operation(NAME, usual(qk_norm_rope_reference, _load_triton, limit=_row_too_long))
 )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.ops.qk_norm_rope.launch import launch_backward, launch_forward
+from diptych_kernels.registration import op_or_launcher, refuse_second_derivative
 
 
 _ARGUMENTS = (
@@ -60,11 +61,7 @@ class _QkNormRope(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, Tensor]:
         """Keeps q and k as they came: the norm is computed again."""
-        run = (
-            torch.ops.diptych_kernels.qk_norm_rope_forward
-            if torch.compiler.is_compiling()
-            else launch_forward
-        )
+        run = op_or_launcher("qk_norm_rope_forward", launch_forward)
         q_out, k_out = run(*arguments)
         ctx.save_for_backward(*arguments[:8])
         ctx.set_materialize_grads(False)
@@ -81,17 +78,8 @@ class _QkNormRope(torch.autograd.Function):
         grad_k_out = None if k is None else grad_k_out
         if grad_q_out is None and grad_k_out is None:
             return (None,) * 11
-        # once_differentiable would not do: torch.autograd.grad prunes the node that raises.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise RuntimeError(
-                "qk_norm_rope: the Triton implementation has no second derivative "
-                "(create_graph=True); use implementation='reference'"
-            )
-        run = (
-            torch.ops.diptych_kernels.qk_norm_rope_backward
-            if torch.compiler.is_compiling()
-            else launch_backward
-        )
+        refuse_second_derivative("qk_norm_rope")
+        run = op_or_launcher("qk_norm_rope_backward", launch_backward)
         found = run(grad_q_out, grad_k_out, *tensors, *ctx.rest)
         grads, like = (grad_q_out, grad_k_out) * 3, (q, k, q_weight, k_weight, q_bias, k_bias)
         grad_q, grad_k, *parameters = (

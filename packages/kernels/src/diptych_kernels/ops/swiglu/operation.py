@@ -3,20 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from diptych_kernels.choice import requested
-from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
+from diptych_kernels.implementations import usual
 from diptych_kernels.ops.swiglu.arguments import NAME, check
 from diptych_kernels.ops.swiglu.reference import swiglu_reference
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
 def swiglu(gate: Tensor, up: Tensor, *, implementation: str | None = None) -> Tensor:
@@ -40,12 +34,7 @@ def swiglu(gate: Tensor, up: Tensor, *, implementation: str | None = None) -> Te
         ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check(gate, up)
-    situation = Situation(
-        device=gate.device,
-        dtypes=frozenset([gate.dtype, up.dtype]),
-        compiling=torch.compiler.is_compiling(),
-    )
-    run = OPERATION.resolve(requested(implementation), situation)
+    run = OPERATION.resolve(requested(implementation), Situation.of(gate, up))
     shape = gate.shape
     if len(shape) < 3:
         gate, up = (a.view((1,) * (3 - len(shape)) + shape) for a in (gate, up))
@@ -61,31 +50,4 @@ def _load_triton() -> Callable[..., Any]:
     return swiglu_triton
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    if interpreting():
-        return "it would run in Triton's interpreter, which is for tests"
-    if situation.compiling:
-        return "inside torch.compile the reference fuses with its neighbours"
-    return None
-
-
-OPERATION = register(
-    Operation(
-        NAME,
-        (
-            Implementation("triton", _load_triton, triton_cannot_run, _triton_not_by_itself),
-            Implementation(
-                "compile",
-                lambda: compiled(swiglu_reference),
-                compiler_cannot_run,
-                lambda situation: "its first call compiles for seconds; ask for it by name",
-            ),
-            Implementation(
-                "reference",
-                lambda: swiglu_reference,
-                lambda situation: None,
-                lambda situation: None,
-            ),
-        ),
-    )
-)
+OPERATION = register(Operation(NAME, usual(swiglu_reference, _load_triton)))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.ops.swiglu.launch import launch_backward, launch_forward
+from diptych_kernels.registration import op_or_launcher, refuse_second_derivative
 
 
 _LIBRARY = torch.library.Library("diptych_kernels", "FRAGMENT")
@@ -42,11 +43,7 @@ class _Swiglu(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, gate: Tensor, up: Tensor) -> Tensor:
         """Keeps the inputs, which the projections before hold anyway."""
-        run = (
-            torch.ops.diptych_kernels.swiglu_forward
-            if torch.compiler.is_compiling()
-            else launch_forward
-        )
+        run = op_or_launcher("swiglu_forward", launch_forward)
         ctx.save_for_backward(gate, up)
         out: Tensor = run(gate, up)
         return out
@@ -54,17 +51,8 @@ class _Swiglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """One launch; the gradients are new tensors."""
-        # once_differentiable would not do: torch.autograd.grad prunes the node that raises.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise RuntimeError(
-                "swiglu: the Triton implementation has no second derivative "
-                "(create_graph=True); use implementation='reference'"
-            )
-        run = (
-            torch.ops.diptych_kernels.swiglu_backward
-            if torch.compiler.is_compiling()
-            else launch_backward
-        )
+        refuse_second_derivative("swiglu")
+        run = op_or_launcher("swiglu_backward", launch_backward)
         wanted = ctx.needs_input_grad
         grads = run(grad, *ctx.saved_tensors, *wanted)
         return tuple(a if asked else None for a, asked in zip(grads, wanted, strict=True))
