@@ -10,6 +10,7 @@ from interpreter_checks.bfloat16 import corrected_bfloat16
 from interpreter_checks.memory import MemoryCheck, checked_memory
 from interpreter_checks.order import program_order
 from interpreter_checks.overflow import checked_overflow
+from interpreter_checks.patched_once import patched_once
 
 
 __all__ = ["MemoryCheck", "checked"]
@@ -24,7 +25,7 @@ def checked(order: str = "forward", seed: int = 0) -> Iterator[None]:
         seed: Of the shuffle.
     """
     with ExitStack() as stack:
-        for each in (corrected_bfloat16(), checked_overflow(), checked_memory()):
+        for each in (corrected_bfloat16(), checked_overflow(), checked_memory(), patched_once()):
             stack.enter_context(each)
         stack.enter_context(program_order(order, seed))
         yield

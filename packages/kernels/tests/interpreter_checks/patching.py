@@ -6,8 +6,8 @@ from typing import Any
 
 
 @contextmanager
-def replaced(owner: type, **methods: Callable[..., Any]) -> Iterator[None]:
-    """Sets methods of a class, and sets the old ones again at the end."""
+def replaced(owner: Any, **methods: Callable[..., Any]) -> Iterator[None]:
+    """Sets methods of a class or functions of a module, and sets the old ones again at the end."""
     before = {name: owner.__dict__[name] for name in methods}
     for name, method in methods.items():
         setattr(owner, name, method)
