@@ -9,23 +9,23 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, INTERPRETED, needs_triton
+from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
 from kernel_tests.effort import brief
-from kernel_tests.gated_residual_norm_cases import Case, cases
-from torch import Tensor
+from kernel_tests.gated_residual_norm_cases import NormCase, cases
+from kernel_tests.repeating import assert_repeats
 
 
 every_implementation = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 
 
-def _stable(case: Case, implementation: str) -> Case:
+def _stable(case: NormCase, implementation: str) -> NormCase:
     return case.contiguous() if implementation == "reference" else case
 
 
 @every_implementation
 @brief
 @given(case=cases(min_size=1))
-def test_a_closed_gate_leaves_the_stream_as_it_is(implementation: str, case: Case) -> None:
+def test_a_closed_gate_leaves_the_stream_as_it_is(implementation: str, case: NormCase) -> None:
     closed = torch.zeros(case.x.shape[0], case.x.shape[-1], dtype=case.x.dtype, device=DEVICE)
     h, _ = replace(case, gate=closed).run(implementation)
     assert torch.equal(h, case.x)
@@ -34,7 +34,7 @@ def test_a_closed_gate_leaves_the_stream_as_it_is(implementation: str, case: Cas
 @every_implementation
 @brief
 @given(case=cases(min_size=1), seed=st.integers(0, 99))
-def test_rows_do_not_know_their_neighbours(implementation: str, case: Case, seed: int) -> None:
+def test_rows_do_not_know_their_neighbours(implementation: str, case: NormCase, seed: int) -> None:
     case = _stable(case, implementation)
     order = torch.randperm(case.x.shape[1], generator=torch.Generator().manual_seed(seed))
     order = order.to(DEVICE)
@@ -46,11 +46,11 @@ def test_rows_do_not_know_their_neighbours(implementation: str, case: Case, seed
 @every_implementation
 @brief
 @given(case=cases(min_size=1))
-def test_a_sample_does_not_know_its_batch(implementation: str, case: Case) -> None:
+def test_a_sample_does_not_know_its_batch(implementation: str, case: NormCase) -> None:
     case = _stable(case, implementation)
-    last = case.inputs() | {
+    last = case.leaves() | {
         name: value[-1:]
-        for name, value in case.inputs().items()
+        for name, value in case.leaves().items()
         if name in ("x", "y", "gate", "scale")
     }
     for one, other in zip(
@@ -63,7 +63,7 @@ def test_a_sample_does_not_know_its_batch(implementation: str, case: Case) -> No
 @brief
 @given(case=cases(min_size=1, dtypes=(torch.float32,)), power=st.integers(-8, 8))
 def test_the_branch_norm_forgets_a_power_of_two(
-    implementation: str, case: Case, power: int
+    implementation: str, case: NormCase, power: int
 ) -> None:
     assume(case.branch_weight is not None and bool((case.y.abs().amax(-1) > 0).all()))
     case = replace(_stable(case, implementation), eps=0.0)
@@ -76,7 +76,7 @@ def test_the_branch_norm_forgets_a_power_of_two(
 @brief
 @given(case=cases(min_size=1), argument=st.sampled_from(["x", "y"]))
 def test_nan_and_infinity_stay_in_their_row(
-    implementation: str, poison: float, case: Case, argument: str
+    implementation: str, poison: float, case: NormCase, argument: str
 ) -> None:
     case = _stable(case, implementation)
     poisoned = getattr(case, argument).contiguous().clone()
@@ -93,19 +93,5 @@ def test_nan_and_infinity_stay_in_their_row(
 @needs_triton
 @brief
 @given(case=cases(min_size=1))
-def test_repeating_changes_no_bit(case: Case) -> None:
-    """Under the interpreter the programs run in another order the second time."""
-    first = _everything(case)
-    if INTERPRETED:
-        from interpreter_checks.order import program_order
-
-        with program_order("backward"):
-            second = _everything(case)
-    else:
-        second = _everything(case)
-    for one, other in zip(first, second, strict=True):
-        assert torch.equal(one, other)
-
-
-def _everything(case: Case) -> list[Tensor]:
-    return [*case.run("triton"), *case.gradients("triton").values()]
+def test_repeating_changes_no_bit(case: NormCase) -> None:
+    assert_repeats(lambda: [*case.run("triton"), *case.gradients("triton").values()])

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from kernel_tests.gated_residual_norm_cases import Case
+from kernel_tests.gated_residual_norm_cases import NormCase
 from kernel_tests.gated_residual_norm_oracle import judge_forward
 from torch import Tensor
 
@@ -32,9 +32,9 @@ def test_rows_far_apart(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
     values = torch.randn(2, *shape, generator=torch.Generator().manual_seed(0)).bfloat16()
     x, y = _far_apart(values[0], axis), _far_apart(values[1], axis)
     weight = torch.ones(shape[2], dtype=torch.bfloat16)
-    case = Case(x, y, weight, weight, None, None, 1e-6, grad_h=y, grad_z=x)
+    case = NormCase(x, y, weight, weight, None, None, 1e-6, grad_h=y, grad_z=x)
     judge_forward(case, *case.run("triton"))
-    near = Case(values[0], values[1], weight, weight, None, None, 1e-6, values[1], values[0])
+    near = NormCase(values[0], values[1], weight, weight, None, None, 1e-6, values[1], values[0])
     for far, close in zip(
         case.gradients("triton").values(), near.gradients("triton").values(), strict=True
     ):

@@ -49,6 +49,19 @@ def test_is_made_of_torchs_own_norms(branch_norm: bool, gated: bool, modulated: 
     torch.testing.assert_close(actual, (h, z), rtol=1e-12, atol=1e-12)
 
 
+def test_without_a_weight_the_sum_alone() -> None:
+    x, y, weight, branch_weight, gate, _ = _inputs(True, True, False)
+    h, z = gated_residual_norm_reference(x, y, None, branch_weight, gate)
+    assert z is None and torch.equal(
+        h, gated_residual_norm_reference(x, y, weight, branch_weight, gate)[0]
+    )
+    assert torch.autograd.gradcheck(
+        lambda *inputs: gated_residual_norm_reference(*inputs[:2], None, *inputs[2:])[0],
+        (x, y, branch_weight, gate),
+        fast_mode=True,
+    )
+
+
 def test_outputs_take_the_dtypes_of_stream_and_branch() -> None:
     x, y = torch.randn(1, 2, 4), torch.randn(1, 2, 4, dtype=torch.bfloat16)
     h, z = diptych_kernels.gated_residual_norm(x, y, torch.ones(4, dtype=torch.float16))

@@ -4,9 +4,10 @@ import itertools
 
 import pytest
 import torch
+from kernel_tests import machinery
 from kernel_tests.devices import DEVICE, IMPLEMENTATIONS, needs_triton
+from kernel_tests.effort import TRACED
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
 import diptych_kernels
 
@@ -26,17 +27,13 @@ def _inputs(batch: int = 2, tokens: int = 3, flags: tuple[bool, ...] = (True, Tr
     return [draw(batch, tokens, width), draw(batch, tokens, width), draw(width), *optional]
 
 
-def _loss(inputs: list, implementation: str | None) -> Tensor:
+def _loss(inputs: machinery.Inputs, implementation: str | None) -> Tensor:
     x, y, weight, branch_weight, gate, scale = inputs
     h, z = diptych_kernels.gated_residual_norm(
         x, y, weight, branch_weight=branch_weight, gate=gate, scale=scale,
         implementation=implementation,
     )  # fmt: skip
     return h.sin().sum() + z.square().sum()
-
-
-def _gradients(loss: Tensor, inputs: list, **options: bool) -> tuple[Tensor, ...]:
-    return torch.autograd.grad(loss, [a for a in inputs if a is not None], **options)
 
 
 @needs_triton
@@ -54,84 +51,73 @@ def test_registration_passes_opcheck(flags: tuple[bool, ...]) -> None:
     torch.library.opcheck(ops.gated_residual_norm_backward.default, backward)
 
 
-@pytest.mark.parametrize("implementation", [*IMPLEMENTATIONS, "compile"])
+@needs_triton
+def test_registration_passes_opcheck_without_a_second_norm() -> None:
+    from diptych_kernels.ops.gated_residual_norm import triton  # noqa: F401
+
+    x, y, _, branch_weight, gate, _ = (a.detach() for a in _inputs())
+    ops, rest = torch.ops.diptych_kernels, (None, branch_weight, gate, None, 1e-6)
+    torch.library.opcheck(ops.gated_residual_norm_forward.default, (x, y, *rest))
+    backward = (x, None, x, y, torch.float32, *rest)
+    torch.library.opcheck(ops.gated_residual_norm_backward.default, backward)
+
+
+@pytest.mark.parametrize("implementation", [*TRACED, "compile"])
 def test_compiles_as_one_graph_with_any_number_of_tokens(implementation: str) -> None:
-    torch.compiler.reset()
-    graphs = after_first = 0
+    draws = [_inputs(batch, tokens) for batch, tokens in ((2, 3), (4, 5), (3, 7))]
+    machinery.assert_one_graph(_loss, draws, implementation)
 
-    def backend(graph: torch.fx.GraphModule, example: list) -> object:
-        nonlocal graphs
-        graphs += 1
-        return torch._dynamo.lookup_backend("aot_eager")(graph, example)
 
-    compiled = torch.compile(_loss, fullgraph=True, dynamic=True, backend=backend)
-    for batch, tokens in ((2, 3), (4, 5), (3, 7)):
-        inputs = _inputs(batch, tokens)
-        eager, graph = _loss(inputs, "reference"), compiled(inputs, implementation)
-        torch.testing.assert_close(graph, eager)
-        torch.testing.assert_close(_gradients(graph, inputs), _gradients(eager, inputs))
-        after_first = after_first or graphs  # torch may trace the first twice, for eps
-    assert graphs == after_first > 0
+@pytest.mark.parametrize("implementation", TRACED)
+def test_compiles_without_a_second_norm(implementation: str) -> None:
+    def loss(inputs: machinery.Inputs, implementation: str | None) -> Tensor:
+        x, y, _, branch_weight, gate, _ = inputs
+        h, z = diptych_kernels.gated_residual_norm(
+            x, y, None, branch_weight=branch_weight, gate=gate, implementation=implementation
+        )
+        assert z is None
+        return h.sin().sum()
+
+    draws = [_inputs(*shape, flags=(True, True, False)) for shape in ((2, 3), (4, 5))]
+    draws = [[*each[:2], None, *each[3:]] for each in draws]
+    machinery.assert_one_graph(loss, draws, implementation)
 
 
 @needs_triton
 def test_a_compiled_caller_follows_the_context_manager() -> None:
-    torch.compiler.reset()
-    ops: list[str] = []
-
-    def backend(graph: torch.fx.GraphModule, example: list) -> object:
-        ops.append(str(graph.graph))
-        return graph
-
-    compiled = torch.compile(_loss, fullgraph=True, dynamic=True, backend=backend)
+    compiled, graphs = machinery.one_graph(_loss)
     with torch.no_grad():
         for name in ("reference", "triton"):
             with diptych_kernels.use(name):
                 compiled(_inputs(), None)
+    ops = [str(graph.graph) for graph in graphs]
     assert ["gated_residual_norm_forward" in graph for graph in ops] == [False, True]
 
 
 @needs_triton
 def test_exports() -> None:
-    class Block(torch.nn.Module):
-        def forward(self, x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-            return diptych_kernels.gated_residual_norm(x, y, weight, implementation="triton")
+    def call(x: Tensor, y: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        return diptych_kernels.gated_residual_norm(x, y, weight, implementation="triton")
 
     x, y, weight = (tensor.detach() for tensor in _inputs()[:3])
-    tokens = {1: torch.export.Dim("tokens", min=1, max=64)}
-    program = torch.export.export(Block(), (x, y, weight), dynamic_shapes=(tokens, tokens, None))
     longer = torch.cat([x, x], 1), torch.cat([y, y], 1), weight
-    torch.testing.assert_close(program.module()(*longer), Block()(*longer))
+    machinery.assert_exports(call, (x, y, weight), longer)
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
-@pytest.mark.parametrize("reentrant", [False, True])
-def test_checkpointing_changes_no_gradient(implementation: str, reentrant: bool) -> None:
-    inputs = _inputs()
-    loss = checkpoint(
-        lambda *inputs: _loss(list(inputs), implementation), *inputs, use_reentrant=reentrant
-    )
-    for tensor in inputs:
-        tensor.grad = None
-    loss.backward()
-    plain = _gradients(_loss(inputs, implementation), inputs)
-    assert all(torch.equal(a.grad, b) for a, b in zip(inputs, plain, strict=True))
+def test_checkpointing_changes_no_gradient(implementation: str) -> None:
+    machinery.assert_checkpoints(_loss, _inputs(), implementation)
 
 
 @pytest.mark.parametrize("flags", FLAGS)
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_graph_can_be_used_twice(implementation: str, flags: tuple[bool, ...]) -> None:
-    inputs = _inputs(flags=flags)
-    loss = _loss(inputs, implementation)
-    first = _gradients(loss, inputs, retain_graph=True)
-    assert all(map(torch.equal, first, _gradients(loss, inputs)))
+    machinery.assert_usable_twice(_loss, _inputs(flags=flags), implementation)
 
 
 @needs_triton
 def test_a_second_derivative_is_refused_not_wrong() -> None:
-    inputs = _inputs()
-    with pytest.raises(RuntimeError, match=r"no second derivative.*implementation='reference'"):
-        _gradients(_loss(inputs, "triton"), inputs, create_graph=True)
+    machinery.assert_refuses_second_derivative(_loss, _inputs())
 
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)

@@ -48,6 +48,10 @@ FAULTS = (
           "        if GRAD_H is not None:\n"
           "            tl.store(GRAD_H + b * grad_h_b + n * grad_h_n + d * grad_h_d,"
           " grad.to(GRAD_H.dtype.element_ty), mask=live)"),
+    Fault("backward: gradient of a plain branch rounded to the stream's dtype", _OP + "kernels.py",
+          "tl.store(GRAD_Y + out + column, grad.to(GRAD_Y.dtype.element_ty), mask=live)",
+          "tl.store(GRAD_Y + out + column, grad.to(GRAD_X.dtype.element_ty)"
+          ".to(GRAD_Y.dtype.element_ty), mask=live)"),
     Fault("backward: derivative of tanh is 1 - tanh", _OP + "launch.py",
           "factor = 1 - tanh * tanh", "factor = 1 - tanh"),
     Fault("backward: weight gradient misses 1 + scale", _OP + "launch.py",

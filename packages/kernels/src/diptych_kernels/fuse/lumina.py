@@ -82,11 +82,11 @@ def _sandwich(
         eps=block.norm2.eps,
         implementation=block._fused_implementation,
     )
-    # The next norm is the next block's: the second output is not used, and has no gradient.
+    # The next norm is the next block's.
     x, _ = gated_residual_norm(
         x,
         block.feed_forward(inner),
-        block.ffn_norm2.weight,
+        None,
         branch_weight=block.ffn_norm2.weight,
         gate=ffn_gate,
         eps=block.ffn_norm2.eps,

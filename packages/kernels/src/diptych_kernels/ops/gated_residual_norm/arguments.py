@@ -12,7 +12,7 @@ LONGEST_ROW = 4096  # held in registers: a longer one spills in the backward (re
 def check(
     x: Tensor,
     y: Tensor,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None,
     gate: Tensor | None,
     scale: Tensor | None,
@@ -32,9 +32,11 @@ def check(
         ("scale", scale, "b d", (batch, width)),
     )
     for argument, value, axes, expected in expectations:
-        if value is None and argument in ("branch_weight", "gate", "scale"):
+        if value is None and argument != "y":
             continue
         value = checks.floating_tensor(NAME, argument, value)
         checks.shape(NAME, argument, value, axes, expected, like)
         checks.same_device(NAME, argument, value, "x", x.device)
+    if weight is None and scale is not None:
+        raise ValueError(f"{NAME}: scale modulates the norm of weight, got scale and no weight")
     checks.epsilon(NAME, eps)

@@ -20,7 +20,7 @@ def forward_kernel(
     tokens, width, eps,
     BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One program, one row: h and z from x and y. H and Z are contiguous."""
+    """One program, one row: h and z from x and y; h alone without WEIGHT. Both are contiguous."""
     row = tl.program_id(0)
     b = (row // tokens).to(tl.int64)
     n = (row % tokens).to(tl.int64)
@@ -41,14 +41,15 @@ def forward_kernel(
     out = row.to(tl.int64) * width
     tl.store(H + out + column, h, mask=live)
 
-    # The norm sees h as stored, so that z can be recomputed from h alone.
-    z = h.to(tl.float32)
-    rstd = tl.rsqrt(tl.sum(z * z, axis=0) / width + eps)
-    z = z * rstd * tl.load(WEIGHT + d * weight_d, mask=live, other=0.0).to(tl.float32)
-    if SCALE is not None:
-        scale = tl.load(SCALE + b * scale_b + d * scale_d, mask=live, other=0.0)
-        z = z * (1.0 + scale.to(tl.float32))
-    tl.store(Z + out + column, z.to(Z.dtype.element_ty), mask=live)
+    if WEIGHT is not None:
+        # The norm sees h as stored, so that z can be recomputed from h alone.
+        z = h.to(tl.float32)
+        rstd = tl.rsqrt(tl.sum(z * z, axis=0) / width + eps)
+        z = z * rstd * tl.load(WEIGHT + d * weight_d, mask=live, other=0.0).to(tl.float32)
+        if SCALE is not None:
+            scale = tl.load(SCALE + b * scale_b + d * scale_d, mask=live, other=0.0)
+            z = z * (1.0 + scale.to(tl.float32))
+        tl.store(Z + out + column, z.to(Z.dtype.element_ty), mask=live)
 
 
 @triton.jit
@@ -74,11 +75,12 @@ def backward_kernel(
     in_row = column < width
     d = column.to(tl.int64)
 
-    weight = tl.load(WEIGHT + d * weight_d, mask=in_row, other=0.0).to(tl.float32)
     shared = group.to(tl.int64)
-    if SCALE is not None:
-        scale = tl.load(SCALE + shared * scale_b + d * scale_d, mask=in_row, other=0.0)
-        weight = weight * (1.0 + scale.to(tl.float32))
+    if GRAD_Z is not None:
+        weight = tl.load(WEIGHT + d * weight_d, mask=in_row, other=0.0).to(tl.float32)
+        if SCALE is not None:
+            scale = tl.load(SCALE + shared * scale_b + d * scale_d, mask=in_row, other=0.0)
+            weight = weight * (1.0 + scale.to(tl.float32))
     if BRANCH_WEIGHT is not None:
         factor = tl.load(BRANCH_WEIGHT + d * branch_weight_d, mask=in_row, other=0.0)
         factor = factor.to(tl.float32)
@@ -132,6 +134,8 @@ def backward_kernel(
             y = tl.load(Y + b * y_b + n * y_n + d * y_d, mask=live, other=0.0).to(tl.float32)
             branch_sum += grad * y
             tl.store(GRAD_Y + out + column, (grad * factor).to(GRAD_Y.dtype.element_ty), mask=live)
+        elif GRAD_Y is not None:
+            tl.store(GRAD_Y + out + column, grad.to(GRAD_Y.dtype.element_ty), mask=live)
 
     sums = program.to(tl.int64) * width
     if GRAD_Z is not None:

@@ -3,12 +3,12 @@
 Tensors are ``b n d`` here, and have been checked.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from diptych_kernels.launching import on_device, power_of_two
 from diptych_kernels.ops.gated_residual_norm.arguments import LONGEST_ROW
 from diptych_kernels.ops.gated_residual_norm.kernels import backward_kernel, forward_kernel
 
@@ -39,7 +39,7 @@ def launch_for(width: int) -> Launch:
             f"gated_residual_norm: the kernels hold a row of up to {LONGEST_ROW} elements, got "
             f"{width}; use implementation='reference' or 'compile'"
         )
-    block = max(16, _power_of_two(width))
+    block = max(16, power_of_two(width))
     return Launch(block, min(max(block // 8, 32), 512))
 
 
@@ -50,30 +50,30 @@ def backward_rows(rows_in_group: int, rows: int) -> int:
     a large device. It depends on shapes alone, so that sums are added in the same order always.
     """
     wanted = max(4, -(-rows // _BACKWARD_PROGRAMS))
-    return _power_of_two(min(wanted, rows_in_group))
+    return power_of_two(min(wanted, rows_in_group))
 
 
 def launch_forward(
     x: Tensor,
     y: Tensor,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None,
     gate: Tensor | None,
     scale: Tensor | None,
     eps: float,
 ) -> tuple[Tensor, Tensor]:
-    """Returns h and z, both contiguous."""
+    """Returns h and z, both contiguous; z is ``[0]`` without a weight."""
     batch, tokens, width = x.shape
     h = torch.empty((batch, tokens, width), dtype=x.dtype, device=x.device)
-    z = torch.empty((batch, tokens, width), dtype=y.dtype, device=y.device)
+    z = torch.empty(0 if weight is None else h.shape, dtype=y.dtype, device=y.device)
     if h.numel() == 0:
         return h, z
     launch = launch_for(width)
-    with _device(x):
+    with on_device(x):
         forward_kernel[(batch * tokens,)](
-            x, y, weight, branch_weight, gate, scale, h, z,
+            x, y, weight, branch_weight, gate, scale, h, None if weight is None else z,
             *x.stride(), *y.stride(),
-            *weight.stride(), *_strides(branch_weight, 1),
+            *_strides(weight, 1), *_strides(branch_weight, 1),
             *_strides(gate, 2), *_strides(scale, 2),
             tokens, width, eps,
             BLOCK=launch.block, num_warps=launch.warps(_WAVE),
@@ -84,7 +84,7 @@ def launch_forward(
 class Gradients(NamedTuple):
     """Gradients of the arguments; a tensor of shape ``[0]`` where an argument is absent.
 
-    ``y`` is also ``[0]`` in a plain residual add, where it equals ``x``.
+    ``y`` is also ``[0]`` in a plain residual add of one dtype, where it is ``x``.
     """
 
     x: Tensor
@@ -101,7 +101,7 @@ def launch_backward(
     h: Tensor,
     y: Tensor | None,
     y_dtype: torch.dtype,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None,
     gate: Tensor | None,
     scale: Tensor | None,
@@ -122,16 +122,17 @@ def launch_backward(
     plain = branch_weight is None and gate is None
     norm_sums, branch_sums = sums(grad_z is not None), sums(not plain)
     grad_x = torch.empty(h.shape, dtype=h.dtype, device=h.device)
-    grad_y = None if plain else torch.empty(h.shape, dtype=y_dtype, device=h.device)
+    same = plain and y_dtype == h.dtype
+    grad_y = None if same else torch.empty(h.shape, dtype=y_dtype, device=h.device)
     if h.numel() > 0:
         launch = launch_for(width)
-        with _device(h):
+        with on_device(h):
             backward_kernel[(groups * programs,)](
                 grad_h, grad_z, h, None if plain else y, weight, branch_weight, gate, scale,
                 grad_x, grad_y, norm_sums, branch_sums,
                 *_strides(grad_h, 3), *_strides(grad_z, 3), *h.stride(),
                 *_strides(None if plain else y, 3),
-                *weight.stride(), *_strides(branch_weight, 1),
+                *_strides(weight, 1), *_strides(branch_weight, 1),
                 *_strides(gate, 2), *_strides(scale, 2),
                 tokens, width, eps, rows_in_group, programs,
                 ROWS=each, BLOCK=launch.block, num_warps=launch.warps(_WAVE),
@@ -144,14 +145,16 @@ def _share(
     grad_y: Tensor | None,
     norm_sums: Tensor | None,
     branch_sums: Tensor | None,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None,
     gate: Tensor | None,
     scale: Tensor | None,
 ) -> Gradients:
     """Turns the programs' sums, ``group program d``, into gradients of what the rows share."""
     grad_scale, grad_gate, grad_branch_weight = (grad_x.new_empty(0) for _ in range(3))
-    if norm_sums is None:
+    if weight is None:
+        grad_weight = grad_x.new_empty(0)
+    elif norm_sums is None:
         grad_weight = torch.zeros(weight.shape, dtype=weight.dtype, device=weight.device)
         if scale is not None:
             grad_scale = torch.zeros(scale.shape, dtype=scale.dtype, device=scale.device)
@@ -176,13 +179,5 @@ def _share(
     return Gradients(grad_x, grad_y, grad_weight, grad_branch_weight, grad_gate, grad_scale)
 
 
-def _power_of_two(at_least: int) -> int:
-    return 1 << max(at_least - 1, 0).bit_length()
-
-
 def _strides(tensor: Tensor | None, axes: int) -> tuple[int, ...]:
     return (0,) * axes if tensor is None else tensor.stride()
-
-
-def _device(tensor: Tensor) -> AbstractContextManager[object]:
-    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()

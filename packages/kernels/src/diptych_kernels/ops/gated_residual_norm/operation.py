@@ -2,35 +2,53 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
-import torch
 from torch import Tensor
 
 from diptych_kernels.choice import requested
-from diptych_kernels.compiled import compiled
-from diptych_kernels.dispatch import Implementation, Operation, register
+from diptych_kernels.dispatch import Operation, register
+from diptych_kernels.implementations import usual
 from diptych_kernels.ops.gated_residual_norm.arguments import LONGEST_ROW, NAME, check
 from diptych_kernels.ops.gated_residual_norm.reference import gated_residual_norm_reference
-from diptych_kernels.situation import (
-    Situation,
-    compiler_cannot_run,
-    interpreting,
-    triton_cannot_run,
-)
+from diptych_kernels.situation import Situation
 
 
+@overload
 def gated_residual_norm(
     x: Tensor,
     y: Tensor,
     weight: Tensor,
+    *,
+    branch_weight: Tensor | None = ...,
+    gate: Tensor | None = ...,
+    scale: Tensor | None = ...,
+    eps: float = ...,
+    implementation: str | None = ...,
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def gated_residual_norm(
+    x: Tensor,
+    y: Tensor,
+    weight: None,
+    *,
+    branch_weight: Tensor | None = ...,
+    gate: Tensor | None = ...,
+    scale: None = ...,
+    eps: float = ...,
+    implementation: str | None = ...,
+) -> tuple[Tensor, None]: ...
+def gated_residual_norm(
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor | None,
     *,
     branch_weight: Tensor | None = None,
     gate: Tensor | None = None,
     scale: Tensor | None = None,
     eps: float = 1e-6,
     implementation: str | None = None,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Adds a gated, normalised branch to the residual stream and normalises the sum.
 
         h = x + tanh(gate) * RMSNorm(y) * branch_weight
@@ -42,7 +60,7 @@ def gated_residual_norm(
     Args:
         x: Residual stream, ``b ... d``.
         y: Output of the branch (attention or feed-forward), ``b ... d``.
-        weight: Weight of the second norm, ``d``.
+        weight: Weight of the second norm, ``d``; None leaves that norm out.
         branch_weight: Weight of the norm on the branch, ``d``; None adds the branch un-normed.
         gate: For each sample, ``b d``; None leaves the branch ungated.
         scale: Modulation for each sample, ``b d``; None leaves the second norm unmodulated.
@@ -52,7 +70,7 @@ def gated_residual_norm(
 
     Returns:
         The new residual stream h, in the dtype of x, and the input z of the next branch, in the
-        dtype of y; both ``b ... d``.
+        dtype of y, or None without a weight; both ``b ... d``.
 
     Raises:
         TypeError: If an argument is no tensor or of a dtype that is not supported.
@@ -60,14 +78,8 @@ def gated_residual_norm(
         ImplementationUnavailableError: If the implementation asked for cannot run here.
     """
     check(x, y, weight, branch_weight, gate, scale, eps)
-    compiling = torch.compiler.is_compiling()
     tensors = (x, y, weight, branch_weight, gate, scale)
-    situation = Situation(
-        device=x.device,
-        dtypes=frozenset([tensor.dtype for tensor in tensors if tensor is not None]),
-        width=None if compiling else x.shape[-1],
-        compiling=compiling,
-    )
+    situation = Situation.of(*tensors, width=x.shape[-1])
     run = OPERATION.resolve(requested(implementation), situation)
     shape = x.shape
     if x.dim() != 3:
@@ -75,7 +87,9 @@ def gated_residual_norm(
         x = x.reshape(shape[0], tokens, shape[-1])
         y = y.reshape(shape[0], tokens, shape[-1])
     h, z = run(x, y, weight, branch_weight, gate, scale, float(eps))
-    return (h, z) if len(shape) == 3 else (h.reshape(shape), z.reshape(shape))
+    if len(shape) == 3:
+        return h, z
+    return h.reshape(shape), None if z is None else z.reshape(shape)
 
 
 def _load_triton() -> Callable[..., Any]:
@@ -84,39 +98,12 @@ def _load_triton() -> Callable[..., Any]:
     return gated_residual_norm_triton
 
 
-def _triton_cannot_run(situation: Situation) -> str | None:
-    if (reason := triton_cannot_run(situation)) is not None:
-        return reason
+def _row_too_long(situation: Situation) -> str | None:
     if situation.width is not None and situation.width > LONGEST_ROW:
         return f"a row of {situation.width} elements is longer than the kernels' {LONGEST_ROW}"
     return None
 
 
-def _triton_not_by_itself(situation: Situation) -> str | None:
-    if interpreting():
-        return "it would run in Triton's interpreter, which is for tests"
-    if situation.compiling:
-        return "inside torch.compile the reference fuses with its neighbours"
-    return None
-
-
 OPERATION = register(
-    Operation(
-        NAME,
-        (
-            Implementation("triton", _load_triton, _triton_cannot_run, _triton_not_by_itself),
-            Implementation(
-                "compile",
-                lambda: compiled(gated_residual_norm_reference),
-                compiler_cannot_run,
-                lambda situation: "its first call compiles for seconds; ask for it by name",
-            ),
-            Implementation(
-                "reference",
-                lambda: gated_residual_norm_reference,
-                lambda situation: None,
-                lambda situation: None,
-            ),
-        ),
-    )
+    Operation(NAME, usual(gated_residual_norm_reference, _load_triton, limit=_row_too_long))
 )

@@ -7,12 +7,12 @@ from torch import Tensor
 def gated_residual_norm_reference(
     x: Tensor,
     y: Tensor,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None = None,
     gate: Tensor | None = None,
     scale: Tensor | None = None,
     eps: float = 1e-6,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """Adds a branch to the residual stream and normalises the sum for the next branch.
 
         h = x + tanh(gate) * RMSNorm(y) * branch_weight
@@ -20,7 +20,7 @@ def gated_residual_norm_reference(
 
     Without ``branch_weight`` the branch is added as it is; without ``gate`` its factor is 1;
     without ``scale`` there is no modulation. With none of the three this is the residual-add
-    and RMSNorm of a language model.
+    and RMSNorm of a language model. Without ``weight`` there is no second norm, and z is None.
 
     Shapes: x, y, h, z ``b n d``; weight, branch_weight ``d``; gate, scale ``b d``, one for each
     sample and shared by its tokens.
@@ -41,6 +41,8 @@ def gated_residual_norm_reference(
     if gate is not None:
         branch = gate.to(wide).tanh().unsqueeze(1) * branch
     h = (x.to(wide) + branch).to(x.dtype)
+    if weight is None:
+        return h, None
 
     z = _unit_rms(h.to(wide), eps) * weight.to(wide)
     if scale is not None:

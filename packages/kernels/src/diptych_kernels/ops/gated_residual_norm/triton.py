@@ -12,16 +12,17 @@ import torch
 from torch import Tensor
 
 from diptych_kernels.ops.gated_residual_norm.launch import launch_backward, launch_forward
+from diptych_kernels.registration import op_or_launcher, refuse_second_derivative
 
 
 _LIBRARY = torch.library.Library("diptych_kernels", "FRAGMENT")
 _LIBRARY.define(
-    "gated_residual_norm_forward(Tensor x, Tensor y, Tensor weight, Tensor? branch_weight, "
+    "gated_residual_norm_forward(Tensor x, Tensor y, Tensor? weight, Tensor? branch_weight, "
     "Tensor? gate, Tensor? scale, float eps) -> (Tensor, Tensor)"
 )
 _LIBRARY.define(
     "gated_residual_norm_backward(Tensor? grad_h, Tensor? grad_z, Tensor h, Tensor? y, "
-    "ScalarType y_dtype, Tensor weight, Tensor? branch_weight, Tensor? gate, Tensor? scale, "
+    "ScalarType y_dtype, Tensor? weight, Tensor? branch_weight, Tensor? gate, Tensor? scale, "
     "float eps) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 for _key in ("CUDA", "CPU"):  # on a CPU the launchers work under TRITON_INTERPRET=1 alone
@@ -35,13 +36,13 @@ for _key in ("CUDA", "CPU"):  # on a CPU the launchers work under TRITON_INTERPR
 def _forward_fake(
     x: Tensor,
     y: Tensor,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None,
     gate: Tensor | None,
     scale: Tensor | None,
     eps: float,
 ) -> tuple[Tensor, Tensor]:
-    return x.new_empty(x.shape), y.new_empty(y.shape)
+    return x.new_empty(x.shape), y.new_empty(0 if weight is None else y.shape)
 
 
 @torch.library.register_fake("diptych_kernels::gated_residual_norm_backward", lib=_LIBRARY)
@@ -51,14 +52,14 @@ def _backward_fake(
     h: Tensor,
     y: Tensor | None,
     y_dtype: torch.dtype,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None,
     gate: Tensor | None,
     scale: Tensor | None,
     eps: float,
 ) -> tuple[Tensor, ...]:
-    plain = branch_weight is None and gate is None
-    grad_y = h.new_empty(0) if plain else h.new_empty(h.shape, dtype=y_dtype)
+    same = branch_weight is None and gate is None and y_dtype == h.dtype
+    grad_y = h.new_empty(0) if same else h.new_empty(h.shape, dtype=y_dtype)
     shared = [h.new_empty(0) if a is None else a.new_empty(a.shape) for a in (weight,
               branch_weight, gate, scale)]  # fmt: skip
     return h.new_empty(h.shape), grad_y, *shared
@@ -70,23 +71,19 @@ class _GatedResidualNorm(torch.autograd.Function):
         ctx: Any,
         x: Tensor,
         y: Tensor,
-        weight: Tensor,
+        weight: Tensor | None,
         branch_weight: Tensor | None,
         gate: Tensor | None,
         scale: Tensor | None,
         eps: float,
     ) -> tuple[Tensor, Tensor]:
         """Keeps h instead of x, and y only where its gradient depends on it."""
-        run = (
-            torch.ops.diptych_kernels.gated_residual_norm_forward
-            if torch.compiler.is_compiling()
-            else launch_forward
-        )
+        run = op_or_launcher("gated_residual_norm_forward", launch_forward)
         h, z = run(x, y, weight, branch_weight, gate, scale, eps)
         plain = branch_weight is None and gate is None
         ctx.save_for_backward(h, None if plain else y, weight, branch_weight, gate, scale)
         ctx.set_materialize_grads(False)
-        ctx.eps, ctx.y_dtype, ctx.plain = eps, y.dtype, plain
+        ctx.eps, ctx.y_dtype, ctx.same = eps, y.dtype, plain and y.dtype == x.dtype
         return h, z
 
     @staticmethod
@@ -94,27 +91,19 @@ class _GatedResidualNorm(torch.autograd.Function):
         ctx: Any, grad_h: Tensor | None, grad_z: Tensor | None
     ) -> tuple[Tensor | None, ...]:
         """One launch; the gradients are new tensors, and ``grad_h`` is never written to."""
+        h, y, weight, branch_weight, gate, scale = ctx.saved_tensors
+        grad_z = None if weight is None else grad_z  # traced, it is an empty tensor
         if grad_h is None and grad_z is None:
             return (None,) * 7
-        # once_differentiable would not do: torch.autograd.grad prunes the node that raises.
-        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise RuntimeError(
-                "gated_residual_norm: the Triton implementation has no second derivative "
-                "(create_graph=True); use implementation='reference'"
-            )
-        h, y, weight, branch_weight, gate, scale = ctx.saved_tensors
-        run = (
-            torch.ops.diptych_kernels.gated_residual_norm_backward
-            if torch.compiler.is_compiling()
-            else launch_backward
-        )
+        refuse_second_derivative("gated_residual_norm")
+        run = op_or_launcher("gated_residual_norm_backward", launch_backward)
         grad_x, grad_y, grad_weight, grad_branch_weight, grad_gate, grad_scale = run(
             grad_h, grad_z, h, y, ctx.y_dtype, weight, branch_weight, gate, scale, ctx.eps
         )
         return (
             grad_x,
-            grad_x.to(ctx.y_dtype) if ctx.plain else grad_y,
-            grad_weight,
+            grad_x if ctx.same else grad_y,
+            None if weight is None else grad_weight,
             None if branch_weight is None else grad_branch_weight,
             None if gate is None else grad_gate,
             None if scale is None else grad_scale,
@@ -125,12 +114,12 @@ class _GatedResidualNorm(torch.autograd.Function):
 def gated_residual_norm_triton(
     x: Tensor,
     y: Tensor,
-    weight: Tensor,
+    weight: Tensor | None,
     branch_weight: Tensor | None = None,
     gate: Tensor | None = None,
     scale: Tensor | None = None,
     eps: float = 1e-6,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor | None]:
     """As the reference, in one launch forward and one backward. Differentiable once."""
     h, z = _GatedResidualNorm.apply(x, y, weight, branch_weight, gate, scale, eps)
-    return h, z
+    return h, None if weight is None else z
