@@ -9,6 +9,7 @@ from torch import nn
 
 from diptych.backbones.plain_transformer import PlainTransformerSpec
 from diptych.conditions.specs import Concat, LatentQueries, PromptStates
+from diptych.connectors.patch_merger import PatchMerger
 from diptych.connectors.per_token import LinearConnector, MlpConnector
 from diptych.data.squares import Squares
 from diptych.ports import Port, Ports
@@ -29,6 +30,7 @@ EXAMPLES = [
     Example(Patches(image_size=8, patch_size=4)),
     Example(LinearConnector(in_width=3, out_width=5)),
     Example(MlpConnector(in_width=3, out_width=5, tokens=4, positions=True)),
+    Example(PatchMerger(height=2, width=4, in_width=3, out_width=5, positions=True)),
     Example(LatentQueries(count=2, width=8)),
     Example(PromptStates(width=8)),
     Example(Concat(of=(LatentQueries(count=2, width=8), LatentQueries(count=1, width=8)), width=8)),

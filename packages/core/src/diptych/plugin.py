@@ -48,6 +48,11 @@ def diptych_register_connector() -> list[Component]:
             "diptych.connectors.normed:MlpNormConnector",
             "Linear, GELU, Linear, RMSNorm: features -> a network's condition",
         ),
+        Component(
+            "patch-merger",
+            "diptych.connectors.patch_merger:PatchMerger",
+            "squares of neighbouring features become one token each (Qwen2-VL)",
+        ),
     ]
 
 
@@ -109,7 +114,14 @@ def diptych_register_dataset() -> list[Component]:
 @hookimpl
 def diptych_register_importer() -> list[Component]:
     """Return the importers of the families that core knows."""
-    return [Component("blip3o", "diptych.families.blip3o.importer:Blip3o", "BLIP3-o 4B and 8B, as released")]
+    return [
+        Component("blip3o", "diptych.families.blip3o.importer:Blip3o", "BLIP3-o 4B and 8B, as released"),
+        Component(
+            "siglip2-sana",
+            "diptych.families.siglip2_sana.importer:Siglip2Sana",
+            "the SigLIP2 -> SANA decoder, as released or as its trainer writes it",
+        ),
+    ]
 
 
 @hookimpl
@@ -122,5 +134,10 @@ def diptych_register_spec() -> list[Component]:
             "blip3o-qwen3-siglip2",
             "diptych.families:blip3o/specs/blip3o-qwen3-siglip2.yaml",
             "BLIP3-o over a text Qwen3 that SigLIP 2 reads for",
+        ),
+        Component(
+            "siglip2-sana",
+            "diptych.families:siglip2_sana/specs/siglip2-sana.yaml",
+            "SigLIP 2 features drawn by SANA, without a language model",
         ),
     ]
