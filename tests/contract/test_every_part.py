@@ -70,6 +70,9 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "connector/linear": {"in_width": 6, "out_width": 8},
     "connector/mlp": [{"in_width": 6, "out_width": 8, "tokens": 4, "positions": on} for on in (False, True)],
     "connector/mlp-norm": {"in_width": 6, "out_width": 8},
+    "connector/patch-merger": [
+        {"height": 4, "width": 2, "in_width": 6, "out_width": 8, "positions": on} for on in (False, True)
+    ],
     "condition/latent-queries": {"count": 3, "width": 8},
     "condition/prompt-states": {"width": 8},
     "condition/concat": {
