@@ -2,7 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from diptych_emoji.easy_vqa import easy_answers, easy_blind, easy_images, easy_questions
+from diptych.data.sample import Thought
+from diptych_emoji.datasets import EasyVqa
+from diptych_emoji.easy_vqa import (
+    EasyQuestion,
+    easy_answers,
+    easy_blind,
+    easy_images,
+    easy_questions,
+)
+from diptych_emoji.easy_vqa_facts import COLOURS, SHAPES, told
+from diptych_emoji.easy_vqa_stream import questions_by_picture
 
 
 def test_sizes_and_answers() -> None:
@@ -26,3 +36,40 @@ def test_blind_baseline() -> None:
 def test_unknown_split() -> None:
     with pytest.raises(ValueError, match="did you mean 'train'"):
         easy_questions("training")
+
+
+def _asked(*pairs: tuple[str, str]) -> list[EasyQuestion]:
+    return [EasyQuestion(text, answer, 0) for text, answer in pairs]
+
+
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        ([("what is the blue shape?", "rectangle")], "blue rectangle"),
+        ([("what color is the triangle?", "teal")], "teal triangle"),
+        ([("is there a circle?", "yes")], "circle"),
+        ([("is there not a red shape?", "no")], "red shape"),
+        ([("is there not a circle?", "yes"), ("is no triangle present?", "yes")], "rectangle"),
+        ([("is there a circle?", "no")], "shape"),
+    ],
+)
+def test_questions_tell_what_a_picture_shows(pairs: list[tuple[str, str]], words: str) -> None:
+    assert told(_asked(*pairs)) == words
+
+
+def test_what_is_told_answers_every_question_it_can() -> None:
+    whole = 0
+    for asked in questions_by_picture("train"):
+        known = told(asked).split()
+        whole += len(known) == 2 and known[-1] != "shape"
+        for each in asked:
+            if each.answer in SHAPES + COLOURS:
+                assert each.answer in known
+    assert whole > 3500
+
+
+def test_a_thought_comes_before_the_answer() -> None:
+    sample = EasyVqa(questions=1, think=True).build().sample(0)
+    thought, answer = sample.turns[1].content
+    assert thought == Thought("blue rectangle")
+    assert answer in easy_answers()

@@ -54,6 +54,7 @@ class EasyVqa(PartSpec):
     kind: ClassVar[str] = "dataset"
     split: Literal["train", "test"] = setting("which images", default="train")
     questions: int = setting("questions a sample", default=4, check=validators.ge(1))
+    think: bool = setting("think before each answer of what the image shows", default=False)
     seed: int = setting("decides which questions of an image are asked", default=0)
 
     def build(self) -> EasyVqaStream:

@@ -11,8 +11,9 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from diptych.data.sample import Sample
+from diptych.data.sample import Sample, Thought
 from diptych_emoji.easy_vqa import EasyQuestion, EasySplit, easy_images, easy_questions
+from diptych_emoji.easy_vqa_facts import told
 
 
 if TYPE_CHECKING:
@@ -48,4 +49,7 @@ class EasyVqaStream:
         asked = questions_by_picture(self.spec.split)[index]
         rng = np.random.default_rng((self.spec.seed, index))
         chosen = [asked[i] for i in rng.permutation(len(asked))[: self.spec.questions]]
-        return Sample.ask(self._pictures[index], *((each.text, each.answer) for each in chosen))
+        seen = (Thought(told(asked)),) if self.spec.think else ()
+        return Sample.ask(
+            self._pictures[index], *((each.text, *seen, each.answer) for each in chosen)
+        )
