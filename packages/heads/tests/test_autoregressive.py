@@ -211,6 +211,26 @@ def test_the_null_keeps_what_it_should():
     assert torch.equal(out[~replaced], condition[~replaced])
 
 
+def test_the_null_may_be_a_word_of_the_backbone(janus, ours, generator):
+    backbone, head = ours
+    worded = evolve(OWN, null_id=PAD).build().eval()
+    assert worded.load_state_dict({k: v for k, v in head.state_dict().items() if k != "null"})
+    how = {"guidance": ClassifierFree(scale=5.0).build(), "backbone": backbone}
+    condition, seeds = backbone.embed(IDS), generators([0, 1])
+    assert torch.equal(
+        worded.sample(condition, MASK, seeds, **how), head.sample(condition, MASK, seeds, **how)
+    )
+    ids, seeds = torch.arange(32).view(2, 16) % CODES, [torch.Generator() for _ in range(2)]
+    worded.drop_prompt = head.drop_prompt = 1.0
+    losses = [
+        each.loss(ids, condition, MASK, seed, backbone)
+        for each, seed in zip((worded, head), seeds, strict=True)
+    ]
+    torch.testing.assert_close(*losses)
+    with pytest.raises(ValueError, match="give `null_id`, or build it inside a model"):
+        evolve(OWN, null_token="<pad>").build().without_prompt(condition, MASK, backbone)
+
+
 def test_dropped_prompts_train_the_null(generator):
     backbone, head = plain(), evolve(OWN, drop_prompt=1.0, positions="2d").build().double()
     ids, condition = torch.arange(32).view(2, 16) % CODES, normal(2, 6, 32).double()

@@ -72,15 +72,18 @@ def test_it_makes_what_qwen_was_given(recorded):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_clip_siglip_and_dinov2_processors_of_transformers(size):
+def test_clip_siglip_janus_and_dinov2_processors_of_transformers(size):
     from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPil
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+    from transformers.models.janus.image_processing_pil_janus import JanusImageProcessorPil
     from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
     square = {"height": 24, "width": 24}
     pairs = [
         (CLIPImageProcessorPil(size={"shortest_edge": 24}, crop_size=square), Preprocess(24, 24, **CLIP)),
         (SiglipImageProcessorPil(size=square), Preprocess(24, 24, "stretch")),
+        (JanusImageProcessorPil(size=square, image_mean=[0.5] * 3, image_std=[0.5] * 3), Preprocess(24, 24, "pad")),
+        (JanusImageProcessorPil(size=square), Preprocess(24, 24, "pad", **CLIP)),
         (
             BitImageProcessorPil(
                 size={"shortest_edge": 28}, crop_size=square, image_mean=IMAGENET["mean"], image_std=IMAGENET["std"]

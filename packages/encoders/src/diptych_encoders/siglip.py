@@ -31,11 +31,11 @@ class Siglip(VisionTransformer):
         "one feature: all patches of the last layer, pooled by the model's own attention", default=False
     )
 
-    resize: Literal["stretch", "shorter-side"] = setting(
-        "how pictures are brought to size: stretched, as the official processor does, or the shorter side to size and "
-        "the centre cut out",
+    resize: Literal["stretch", "shorter-side", "pad"] = setting(
+        "how pictures are brought to size: stretched, as the official processor does; the shorter side to size and "
+        "the centre cut out; or the longer side to size and the rest grey, as Janus does",
         default="stretch",
-        check=validators.in_(("stretch", "shorter-side")),
+        check=validators.in_(("stretch", "shorter-side", "pad")),
     )
 
     def __attrs_post_init__(self) -> None:

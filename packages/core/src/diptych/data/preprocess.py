@@ -25,6 +25,8 @@ _FILTERS = {
 }
 _MANY = 64
 """How many times the crop a resized picture may be before only its centre is resized."""
+_LEAST = 14
+"""Pixels that the shorter side keeps where it is padded."""
 
 
 def open_picture(path: str | Path) -> Image.Image:
@@ -121,6 +123,8 @@ def _fit(picture: Picture, how: Preprocess) -> np.ndarray:
     if how.resize == "shorter-side":
         size = covering_size(*image.size, (how.width, how.height), how.shorter)
         return np.asarray(_cut(image, size, how, method))
+    if how.resize == "pad":
+        return np.asarray(_padded(image, how, method))
     if how.resize == "stretch":
         size = (how.width, how.height)
     else:
@@ -134,9 +138,22 @@ def _fit(picture: Picture, how: Preprocess) -> np.ndarray:
     return np.asarray(image.resize(size, method) if size != image.size else image)
 
 
+def _padded(image: Image.Image, how: Preprocess, method: Image.Resampling) -> Image.Image:
+    """Resize the longer side to size, neither side below 14 pixels, and lay the picture on a square of the mean.
+
+    As JanusImageProcessor of transformers does it.
+    """
+    scale, least = how.height / max(image.size), min(_LEAST, how.height)
+    size = (max(round(image.width * scale), least), max(round(image.height * scale), least))
+    image = image.resize(size, method) if size != image.size else image
+    square = Image.new("RGB", (max(size), max(size)), tuple(int(each * 255) for each in how.mean))
+    square.paste(image, ((square.width - size[0]) // 2, (square.height - size[1]) // 2))
+    return square
+
+
 def _keeps(how: Preprocess) -> bool:
     """Say whether a picture of the size asked for stays as it is."""
-    return how.resize == "stretch" or (how.resize == "shorter-side" and how.shorter is None)
+    return how.resize in ("stretch", "pad") or (how.resize == "shorter-side" and how.shorter is None)
 
 
 def _cut(image: Image.Image, size: tuple[int, int], how: Preprocess, method: Image.Resampling) -> Image.Image:

@@ -16,6 +16,7 @@ class Preprocess:
     - `shorter-side`: keep the aspect, the shorter side to `shorter` (or to just cover height x width), then crop the
       centre;
     - `stretch`: to exactly height x width;
+    - `pad`: keep the aspect, the longer side to size, the rest filled with what `mean` is (Janus); squares only;
     - `naflex`: keep the aspect; the largest size whose sides, rounded up to a multiple of `multiple`, have an area of
       at most `area[1]` (SigLIP 2);
     - `native`: the picture's own size, sides rounded to a multiple of `multiple`, brought to an area within `area`
@@ -28,7 +29,7 @@ class Preprocess:
 
     height: int
     width: int
-    resize: Literal["shorter-side", "stretch", "naflex", "native"] = "shorter-side"
+    resize: Literal["shorter-side", "stretch", "pad", "naflex", "native"] = "shorter-side"
     interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bicubic"
     mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
     std: tuple[float, float, float] = (0.5, 0.5, 0.5)
@@ -48,6 +49,8 @@ class Preprocess:
             raise ValueError(f"height {self.height} and width {self.width} must be at least 1")
         if self.shorter is not None and self.shorter < max(self.height, self.width):
             raise ValueError(f"shorter {self.shorter} would not cover a crop of {self.height} x {self.width}")
+        if self.resize == "pad" and self.height != self.width:
+            raise ValueError(f"'pad' fills up to a square, not to {self.height} x {self.width}")
         area, least = self.area or (0, 0), self.multiple**2
         if self.resize in ("naflex", "native") and not (0 < area[0] <= area[1] >= least):
             square = f"{self.multiple} x {self.multiple}"

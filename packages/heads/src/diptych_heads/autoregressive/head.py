@@ -36,6 +36,8 @@ class AutoregressiveHead(nn.Module):
         top_p: float,
         drop_prompt: float,
         kept: tuple[int, int],
+        own_null: bool = True,
+        null_id: int | None = None,
     ) -> None:
         """Put the pieces together.
 
@@ -49,13 +51,16 @@ class AutoregressiveHead(nn.Module):
             top_p: of sampling, 1 for all.
             drop_prompt: share of training samples whose prompt becomes the null one.
             kept: tokens at the start and at the end of a prompt that stay in its null.
+            own_null: the others are replaced by an embedding of the head's own, zero at first.
+            null_id: otherwise the word of the backbone that replaces them.
         """
         super().__init__()
         self.table: Any = table
         self.grid = grid
         self.how = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         self.drop_prompt, self.kept = drop_prompt, kept
-        self.null = nn.Parameter(torch.zeros(width))
+        self.null_id = null_id
+        self.null = nn.Parameter(torch.zeros(width)) if own_null else None
         rows, columns = grid
         self.rows = nn.Parameter(torch.zeros(rows, width)) if two_axes else None
         self.columns = nn.Parameter(torch.zeros(columns, width)) if two_axes else None
@@ -83,7 +88,7 @@ class AutoregressiveHead(nn.Module):
         mask = _all(condition) if mask is None else mask
         drawn = uniform(len(condition), generator, like=at_least_float32(condition.detach()))
         dropped = (drawn < self.drop_prompt)[:, None, None]
-        condition = torch.where(dropped, self.without_prompt(condition, mask), condition)
+        condition = torch.where(dropped, self.without_prompt(condition, mask, backbone), condition)
         embeds = torch.cat([condition, self.embed(target[:, :-1], backbone)], 1)
         seen = torch.cat([mask, mask.new_ones(target[:, :-1].shape)], 1)
         states = backbone(embeds, seen)[:, condition.shape[1] - 1 :]
@@ -132,7 +137,7 @@ class AutoregressiveHead(nn.Module):
         guided = guidance is not None and any(guidance.needs_null(t) for t in times)
         embeds = condition
         if guided:
-            embeds = torch.cat([condition, self.without_prompt(condition, mask)])
+            embeds = torch.cat([condition, self.without_prompt(condition, mask, backbone)])
             mask = torch.cat([mask, mask])
         seen = torch.cat([mask, mask.new_ones(len(mask), count)], 1)
         cache, chosen = backbone.new_cache(), []
@@ -156,12 +161,23 @@ class AutoregressiveHead(nn.Module):
         places = torch.arange(first, first + ids.shape[1], device=ids.device)
         return embeds + self.rows[places // self.grid[1]] + self.columns[places % self.grid[1]]
 
-    def without_prompt(self, condition: Tensor, mask: Tensor) -> Tensor:
+    def without_prompt(self, condition: Tensor, mask: Tensor, backbone: Any = None) -> Tensor:
         """Replace a prompt's tokens by the null embedding, but for those that its null keeps."""
         counted, (first, last) = mask.long().cumsum(1), self.kept
         total = counted[:, -1:]
         stays = ~mask | (counted <= first) | (counted > total - last)
-        return torch.where(stays[..., None], condition, self.null.to(condition.dtype))
+        null = self._null(condition, backbone).to(condition.dtype)
+        return torch.where(stays[..., None], condition, null)
+
+    def _null(self, like: Tensor, backbone: Any) -> Tensor:
+        if self.null is not None:
+            return self.null
+        if self.null_id is None and not like.is_meta:
+            raise ValueError(
+                "the head does not know which word its null is made of: give `null_id`, or build "
+                "it inside a model, whose tokenizer knows `null_token`"
+            )
+        return backbone.embed(torch.tensor([[self.null_id or 0]], device=like.device))[0, 0]
 
 
 def _all(condition: Tensor) -> Tensor:

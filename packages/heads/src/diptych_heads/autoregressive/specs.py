@@ -78,6 +78,16 @@ class Autoregressive(PartSpec):
     keep_last: int = setting(
         "tokens at the end of a prompt that its null keeps", default=1, check=validators.ge(0)
     )
+    null_token: str | None = setting(
+        "the word that stands in a null prompt for those that it does not keep, such as the token "
+        "for padding; an embedding of the head's own unless given",
+        default=None,
+    )
+    null_id: int | None = setting(
+        "the id of that word, looked up when a model is built, saved, and checked on load",
+        default=None,
+        check=validators.optional(validators.ge(0)),
+    )
     condition_width: int | None = inferred("width of the backbone")
     height: int | None = inferred("rows of ids")
     width: int | None = inferred("columns of ids")
@@ -91,7 +101,8 @@ class Autoregressive(PartSpec):
 
     def named_ids(self) -> Mapping[str, str]:
         """Return which fields are ids of which tokens."""
-        return {} if self.first_token is None else {"first_id": self.first_token}
+        words = {"first_id": self.first_token, "null_id": self.null_token}
+        return {field: token for field, token in words.items() if token is not None}
 
     def ports(self) -> Ports:
         """Go on from the prompt, make ids."""
@@ -129,4 +140,6 @@ class Autoregressive(PartSpec):
             top_p=self.top_p,
             drop_prompt=self.drop_prompt,
             kept=(self.keep_first, self.keep_last),
+            own_null=self.null_token is None and self.null_id is None,
+            null_id=self.null_id,
         )
