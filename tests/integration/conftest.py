@@ -30,3 +30,37 @@ def blip3o_imported(blip3o_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("imported") / "tiny"
     import_checkpoint("blip3o", blip3o_folder, folder, include=["vision.clip"], numerics="reference")
     return folder
+
+
+# -- SigLIP2 -> SANA ---------------------------------------------------------------------------------------------------
+
+SANA = Path(__file__).parents[1] / "data" / "siglip2_sana"
+
+
+@pytest.fixture(scope="session")
+def sana_folders(tmp_path_factory):
+    """The two layouts of one decoder, as the released code and as its trainer write it."""
+    from safetensors.torch import load_file, save_file
+
+    config = json.loads((SANA / "sana_decoder.config.json").read_text())
+    tensors = load_file(SANA / "sana_decoder.weights.safetensors")
+    names = json.loads((SANA / "sana_recon_branch.keymap.json").read_text())["rename"]
+    made = {}
+    for layout in ("released", "trainer"):
+        made[layout] = tmp_path_factory.mktemp(layout)
+        (made[layout] / "config.json").write_text(json.dumps(config, indent=1))
+        own = {names[key]: value for key, value in tensors.items()} if layout == "trainer" else tensors
+        save_file(own, made[layout] / "model.safetensors", {"format": "pt"})
+    return made
+
+
+@pytest.fixture(scope="session")
+def sana_imported(sana_folders, tmp_path_factory):
+    """What each layout becomes under reference numerics."""
+    from diptych.importing.bring import import_checkpoint
+
+    made = {}
+    for layout, folder in sana_folders.items():
+        made[layout] = tmp_path_factory.mktemp("imported") / layout
+        import_checkpoint("siglip2-sana", folder, made[layout], numerics="reference")
+    return made

@@ -11,8 +11,10 @@ import diptych
 from diptych.cli.main import main
 from diptych.errors import RequestError
 from diptych.plugins import registry
+from diptych.spec.files import read_spec
 from diptych.spec.model import Prompt
 from diptych.spec.numerics import switches
+from diptych.spec.wiring import resolve
 
 
 CAPTIONS = ["a red cat", "x", "Two dogs on a beach, café", "a bus", "an owl that reads a long letter by candlelight"]
@@ -86,9 +88,10 @@ def run(*arguments):
 # -- numerics ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_switch_is_on_in_reference_numerics_and_stands_in_the_page(model):
+def test_every_switch_is_on_in_reference_numerics_and_stands_in_the_page(model, sana_imported):
     page = (Path(__file__).parents[2] / "docs" / "blip3o.md").read_text(encoding="utf-8")
     found = switches(model.spec)
+    found |= switches(resolve(read_spec(sana_imported["released"] / "spec.json")).spec)
     assert all(found.values())
     assert all(f"`{path}`" in page for path in found)
     classes = [Prompt, *(entry.load() for entry in registry().entries() if entry.kind != "spec")]

@@ -65,7 +65,7 @@ def test_parameters(built, name):
 
 def test_every_named_model_of_the_families_is_tested():
     named = {entry.component.name for entry in registry().entries("spec") if "families" in entry.component.target}
-    assert named == set(FAMILIES)
+    assert named == set(FAMILIES) | {"siglip2-sana"}  # test_siglip2_sana.py
 
 
 # -- the layout of the released checkpoints, as their dumps show it ---------------------------------------------------

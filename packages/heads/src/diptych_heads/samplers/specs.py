@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from attrs import frozen, validators
 
-from diptych.spec.part import PartSpec, setting
+from diptych.spec.part import PartSpec, deviation, setting
 
 
 if TYPE_CHECKING:
@@ -94,12 +94,21 @@ class DpmSolver2M(PartSpec):
     kind: ClassVar[str] = "sampler"
     steps: int = _steps(15)
     shift: float = _shift()
+    late_start: bool | None = deviation(
+        "start at 999/1000 of the way, before the shift, as diffusers' table of flow times does: "
+        "the first step then takes pure noise for a little less than that"
+    )
+    whole_times: bool | None = deviation(
+        "tell the network times cut to whole thousandths, as diffusers does, while stepping by the "
+        "exact ones"
+    )
 
     def build(self) -> DpmSolver2MSampler:
         """Make the sampler."""
         from diptych_heads.samplers.dpm_solver import DpmSolver2MSampler
 
-        return DpmSolver2MSampler(self.steps, self.shift)
+        switches = bool(self.late_start), bool(self.whole_times)
+        return DpmSolver2MSampler(self.steps, self.shift, *switches)
 
 
 @frozen

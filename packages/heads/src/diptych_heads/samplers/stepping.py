@@ -26,6 +26,10 @@ class SteppingSampler(ABC):
     def stepper(self, flow: Flow) -> Step:
         """Return how to make a step along a flow; what steps remember lasts for one call."""
 
+    def times(self) -> list[float]:
+        """Return `steps + 1` falling times, the last of them 0."""
+        return sampling_times(self.steps, self.shift)
+
     def sample(self, velocity: Velocity, noise: Tensor, callback: Callback | None = None) -> Tensor:
         """Integrate from `noise` at t = 1 to t = 0.
 
@@ -40,8 +44,7 @@ class SteppingSampler(ABC):
             `b ...`, as the noise.
         """
         x, step = noise, self.stepper(Flow.of(velocity))
-        times = sampling_times(self.steps, self.shift)
-        for number, (now, then) in enumerate(pairwise(times), 1):
+        for number, (now, then) in enumerate(pairwise(self.times()), 1):
             x = step(x, now, then)
             if callback is not None:
                 callback(number, then, x)

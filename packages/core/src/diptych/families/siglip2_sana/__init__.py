@@ -1,0 +1,1 @@
+"""SigLIP2 -> SANA: the decoder that BLIP3-o trained beside its models."""
