@@ -117,6 +117,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "sampler/euler": {"steps": 4},
     "sampler/heun": {"steps": 4},
     "sampler/ab2": {"steps": 4},
+    "sampler/abm": {"steps": 4},
     "sampler/midpoint": {"steps": 4},
     "sampler/dpm++2m": {"steps": 4},
     "sampler/ddim": {"steps": 4},

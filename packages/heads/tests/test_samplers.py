@@ -4,6 +4,7 @@ import pytest
 import torch
 from head_cases.small import normal
 
+from diptych_heads.samplers.adams_moulton_spec import AdamsMoulton
 from diptych_heads.samplers.specs import (
     AdamsBashforth2,
     Ddim,
@@ -19,6 +20,7 @@ SAMPLERS = {
     "euler": (Euler, 1),
     "heun": (Heun, 2),
     "ab2": (AdamsBashforth2, 2),
+    "abm": (AdamsMoulton, 3),
     "midpoint": (Midpoint, 2),
     "dpm++2m": (DpmSolver2M, 2),
     "ddim": (Ddim, 1),
@@ -65,7 +67,15 @@ def test_a_straight_line_takes_one_step(name):
 
 @pytest.mark.parametrize(
     ("name", "calls"),
-    [("euler", 7), ("heun", 13), ("ab2", 7), ("midpoint", 14), ("dpm++2m", 7), ("ddim", 7)],
+    [
+        ("euler", 7),
+        ("heun", 13),
+        ("ab2", 7),
+        ("abm", 7),
+        ("midpoint", 14),
+        ("dpm++2m", 7),
+        ("ddim", 7),
+    ],
 )
 def test_evaluations_and_callback(name, calls):
     seen, steps = [], []
@@ -74,12 +84,77 @@ def test_evaluations_and_callback(name, calls):
         seen.append(t)
         return x
 
-    SAMPLERS[name][0](steps=7).build().sample(velocity, START, lambda i, t, x: steps.append((i, t)))
+    sampler = SAMPLERS[name][0](steps=7).build()
+    sampler.sample(velocity, START, lambda i, t, x: steps.append((i, t)))
     assert len(seen) == calls
     assert max(seen) == 1
     assert min(seen) > 0
     assert [i for i, _ in steps] == list(range(1, 8))
-    assert [t for _, t in steps] == sampling_times(7)[1:]
+    assert [t for _, t in steps] == sampler.times()[1:]
+    assert sampler.times() == sampling_times(7, ends=0.75 if name == "abm" else 0)
+
+
+def test_correction_is_that_of_the_textbook():
+    """On even steps: Adams-Bashforth 3/2, -1/2, then Adams-Moulton 5/12, 8/12, -1/12."""
+    count, x, slopes = 9, START, []
+    h, start = -1 / count, START
+    for index in range(count):
+        t = 1 + index * h
+        slopes.insert(0, growth(x, t))
+        if index == 1:
+            x = start + h * (slopes[0] + slopes[1]) / 2
+        if index > 1:
+            x = start + h * (5 * slopes[0] + 8 * slopes[1] - slopes[2]) / 12
+        start = x
+        x = x + h * (slopes[0] if index == 0 else (3 * slopes[0] - slopes[1]) / 2)
+    found = AdamsMoulton(steps=count, ends=0).build().sample(growth, START)
+    torch.testing.assert_close(found, x, atol=1e-13, rtol=0)
+
+
+def test_a_cubic_is_followed_by_the_corrector_at_any_times():
+    """dx/dt = t^2: all but the last step, and the first, are exact."""
+    times = (0.9, 0.7, 0.68, 0.3, 0.05)
+    seen = []
+    sampler = AdamsMoulton(steps=6, times=times).build()
+
+    def velocity(x, t):
+        seen.append(t)
+        return torch.full_like(x, t**2)
+
+    found = sampler.sample(velocity, START)
+    assert seen == [1.0, *times]
+    # the first step is closed by a trapezoid, whose error is h^3 / 6; the last is extrapolated
+    first = -(0.1**3) / 6
+    ends = 0.05**2 + (-0.05) / (0.05 - 0.3) / 2 * (0.05**2 - 0.3**2)
+    last = -0.05 * ends + 0.05**3 / 3
+    torch.testing.assert_close(found, START - 1 / 3 + first + last, atol=1e-13, rtol=0)
+
+
+def test_times_lie_closer_at_the_ends():
+    even, close = sampling_times(8), sampling_times(8, ends=1.0)
+    assert even == [1 - index / 8 for index in range(9)]
+    wanted = [(1 + math.cos(math.pi * index / 8)) / 2 for index in range(9)]
+    assert close == pytest.approx(wanted, abs=1e-15)
+    assert (close[0], close[-1]) == (1.0, 0.0)
+    half = sampling_times(8, 2.0, 0.5)
+    assert half == pytest.approx(
+        [2 * t / (1 + t) for t in [(a + b) / 2 for a, b in zip(even, close, strict=True)]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"steps": 3, "times": (0.5,)}, "1 `times` between the ends make 2 steps, not 3"),
+        ({"steps": 3, "times": (0.5, 0.6)}, "must fall .*; 0.6 does not"),
+        ({"steps": 2, "times": (1.0,)}, "1.0 does not"),
+        ({"steps": 2, "times": (0.0,)}, "0.0 does not"),
+        ({"ends": 1.5}, "ends"),
+    ],
+)
+def test_times_that_cannot_be_walked(fields, message):
+    with pytest.raises(ValueError, match=message):
+        AdamsMoulton(**fields)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -118,6 +118,11 @@ def diptych_register_timesteps() -> list[Component]:
 def diptych_register_sampler() -> list[Component]:
     """Name the samplers."""
     return [
+        Component(
+            "abm",
+            "diptych_heads.samplers.adams_moulton_spec:AdamsMoulton",
+            "order 3, one evaluation a step: predicts, corrects later (default)",
+        ),
         Component("euler", "diptych_heads.samplers.specs:Euler", "order 1, one evaluation a step"),
         Component("heun", "diptych_heads.samplers.specs:Heun", "order 2, two evaluations a step"),
         Component(

@@ -1,11 +1,12 @@
 """Measures how far each sampler ends from the exact solution, by evaluations of the network.
 
-    python -m diptych_heads.benchmarks.accuracy CHECKPOINT
+    python -m diptych_heads.benchmarks.accuracy CHECKPOINT [--prompts FILE]
 
 Prompts are painted from the same noise by every sampler and by Euler with 1,000 steps, which stands
 for the exact solution, under the guidance of the model's own spec. A distance is the root mean
 square of the difference over that of the solution, in the head's units: over all samples, and
 (behind the stroke) the median over samples, which one that turned to another solution cannot move.
+`own` is the sampler of the model's spec, `given` is `abm` that stops at `--times`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch import Tensor
 
 from diptych.seeds import generators
 from diptych_heads.benchmarks.chart import chart
+from diptych_heads.samplers.adams_moulton_spec import AdamsMoulton
 from diptych_heads.samplers.specs import (
     AdamsBashforth2,
     Ddim,
@@ -37,10 +39,11 @@ SAMPLERS: dict[str, tuple[type, Callable[[int], int]]] = {
     "heun": (Heun, lambda n: (n + 1) // 2),
     "midpoint": (Midpoint, lambda n: n // 2),
     "ab2": (AdamsBashforth2, lambda n: n),
+    "abm": (AdamsMoulton, lambda n: n),
     "dpm++2m": (DpmSolver2M, lambda n: n),
 }
 """Each sampler, and its steps for at most n evaluations."""
-MULTISTEP = ("ab2", "dpm++2m")
+MULTISTEP = ("ab2", "abm", "dpm++2m", "own", "given")
 
 
 class Distance(NamedTuple):
@@ -52,15 +55,32 @@ class Distance(NamedTuple):
     @classmethod
     def between(cls, found: Tensor, exact: Tensor) -> Distance:
         """Measure targets `b n c` against a solution."""
-        off, size = (each.square().mean(dim=(1, 2)) for each in (found - exact, exact))
-        median = (off / size).sqrt().median()
-        return cls((off.mean() / size.mean()).sqrt().item(), median.item())
+        whole = ((found - exact).square().mean() / exact.square().mean()).sqrt()
+        return cls(whole.item(), distance_of_each(found, exact).median().item())
+
+
+def distance_of_each(found: Tensor, exact: Tensor) -> Tensor:
+    """Measure each target of `b n c` on its own, against its solution: -> `b`."""
+    off, size = (each.square().mean(dim=(1, 2)) for each in (found - exact, exact))
+    return (off / size).sqrt()
+
+
+def lines_of(file: Path) -> list[str]:
+    """Read prompts, one a line.
+
+    Raises:
+        UsageError: if there are none.
+    """
+    lines = [each.strip() for each in file.read_text(encoding="utf-8").splitlines()]
+    if not any(lines):
+        raise click.UsageError(f"{file} holds no prompts; write one a line")
+    return [each for each in lines if each]
 
 
 def painter(
     checkpoint: str, prompts: Sequence[str], seeds: int, step: str | None
-) -> tuple[Callable[[Any], Tensor], list[int]]:
-    """Load a model: -> (sampler spec -> targets `b n c`), and a list that counts evaluations."""
+) -> tuple[Callable[[Any], Tensor], list[int], Any]:
+    """Load a model: -> (sampler spec -> targets `b n c`), a list that counts, its own sampler."""
     import diptych
 
     model = diptych.load(checkpoint)
@@ -79,7 +99,7 @@ def painter(
         count[0] = 0
         return head.sample(condition, mask, generators(own), sampler.build(), built)
 
-    return paint, count
+    return paint, count, wanted.sampler
 
 
 def distances(
@@ -103,6 +123,8 @@ def distances(
 @click.command(help=__doc__)
 @click.argument("checkpoint")
 @click.option("--prompt", "prompts", multiple=True, help="What is painted; repeat for more.")
+@click.option("--prompts", "file", type=click.Path(path_type=Path, exists=True), help="One a line.")
+@click.option("--times", default=None, help="For one more `abm`, commas between.")
 @click.option("--seeds", default=2, show_default=True, help="Pictures a prompt.")
 @click.option("--step", default=None, help="Which generate step; the last unless given.")
 @click.option("--shift", "shifts", multiple=True, type=float, default=(1.0,), help="Of times.")
@@ -114,6 +136,8 @@ def distances(
 def main(
     checkpoint: str,
     prompts: Sequence[str],
+    file: Path | None,
+    times: str | None,
     seeds: int,
     step: str | None,
     shifts: Sequence[float],
@@ -122,9 +146,14 @@ def main(
     svg: Path | None,
 ) -> None:
     """Print distances, and what a multistep sampler with at most 10 evaluations saves."""
-    paint, count = painter(checkpoint, prompts or PROMPTS, seeds, step)
+    wanted = [*prompts, *(lines_of(file) if file else [])] or PROMPTS
+    paint, count, own = painter(checkpoint, wanted, seeds, step)
     exact = paint(Euler(exact_steps))
     found = distances(paint, count, sorted({*budgets, 10, 30}), sorted({*shifts, 1.0}), exact)
+    for name, sampler in (("own", own), ("given", times and _stopping(times))):
+        if sampler:
+            made = paint(sampler)
+            found[name] = {count[0]: Distance.between(made, exact)}
     for name, row in found.items():
         click.echo(f"{name:17}" + "".join(_cell(n, each) for n, each in row.items()))
     goal = found["euler"][30]
@@ -146,6 +175,19 @@ def main(
         lines = {name: {n: each.whole for n, each in row.items()} for name, row in found.items()}
         svg.write_text(chart(lines), encoding="utf-8")
         click.echo(f"wrote {svg}")
+
+
+def _stopping(text: str) -> AdamsMoulton:
+    """Make `abm` with the times in a text.
+
+    Raises:
+        UsageError: if they are no falling numbers.
+    """
+    try:
+        times = tuple(float(each) for each in text.split(","))
+        return AdamsMoulton(len(times) + 1, times=times)
+    except ValueError as error:
+        raise click.UsageError(f"--times {text}: {error}") from error
 
 
 def _cell(evaluations: int, distance: Distance) -> str:

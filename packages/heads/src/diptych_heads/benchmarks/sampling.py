@@ -1,6 +1,6 @@
 """Times sampling against the plain loop over diffusers' Lumina-Next, in one run, same weights.
 
-    python -m diptych_heads.benchmarks.sampling [--compile] [--sampler ab2 --evaluations 10]
+    python -m diptych_heads.benchmarks.sampling [--compile] [--sampler abm --evaluations 10]
 
 Width 512, depth 8, 64 tokens of target and of condition, batch 4, float32, 30 steps, guidance 3.
 Both sides take turns, each in its own CPU time, so that other load on the machine hits both; the
@@ -23,10 +23,11 @@ from diptych_heads.benchmarks.plain_loop import plain_loop, plain_model
 from diptych_heads.guidance.specs import ClassifierFree
 from diptych_heads.heads.specs import FlowMatching
 from diptych_heads.networks.specs import LuminaNext
+from diptych_heads.samplers.adams_moulton_spec import AdamsMoulton
 from diptych_heads.samplers.specs import AdamsBashforth2, DpmSolver2M, Euler
 
 
-SAMPLERS = {"euler": Euler, "ab2": AdamsBashforth2, "dpm++2m": DpmSolver2M}
+SAMPLERS = {"euler": Euler, "ab2": AdamsBashforth2, "abm": AdamsMoulton, "dpm++2m": DpmSolver2M}
 """Those with one evaluation a step."""
 
 
