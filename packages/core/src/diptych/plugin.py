@@ -64,6 +64,11 @@ def diptych_register_condition() -> list[Component]:
             "latent-queries", "diptych.conditions.specs:LatentQueries", "learned tokens that read intent out (BLIP3-o)"
         ),
         Component("prompt-states", "diptych.conditions.specs:PromptStates", "the states of the prompt's own tokens"),
+        Component(
+            "states-of",
+            "diptych.conditions.specs:StatesOf",
+            "the states of ids that an earlier step wrote (BLIP3o-NEXT)",
+        ),
         Component("concat", "diptych.conditions.specs:Concat", "several conditions, one after the other"),
     ]
 
@@ -121,6 +126,7 @@ def diptych_register_importer() -> list[Component]:
             "diptych.families.siglip2_sana.importer:Siglip2Sana",
             "the SigLIP2 -> SANA decoder, as released or as its trainer writes it",
         ),
+        Component("janus", "diptych.families.janus.importer:Janus", "Janus-Pro 1B and 7B, as transformers writes them"),
     ]
 
 
@@ -139,5 +145,15 @@ def diptych_register_spec() -> list[Component]:
             "siglip2-sana",
             "diptych.families:siglip2_sana/specs/siglip2-sana.yaml",
             "SigLIP 2 features drawn by SANA, without a language model",
+        ),
+        Component(
+            "janus-pro-1b",
+            "diptych.families:janus/specs/janus-pro-1b.yaml",
+            "Janus-Pro: image ids by a Llama of 24 layers",
+        ),
+        Component(
+            "janus-pro-7b",
+            "diptych.families:janus/specs/janus-pro-7b.yaml",
+            "Janus-Pro: image ids by a Llama of 30 layers",
         ),
     ]
