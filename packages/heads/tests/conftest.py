@@ -1,6 +1,7 @@
-"""Shared by all tests of this package: one thread, and the folder of helpers on the path."""
+"""Shared by all tests: one thread, the folder of helpers on the path, and what notes parity."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,3 +22,17 @@ def one_thread():
 @pytest.fixture
 def generator() -> torch.Generator:
     return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture
+def parity(record_property) -> Callable[[str, str, str, float, float], None]:
+    """Hold an error to its bound, and note both for docs/parity-heads.md.
+
+    `parity(part, source, what, error, bound)`
+    """
+
+    def note(part: str, source: str, what: str, error: float, bound: float) -> None:
+        record_property("parity", [part, source, what, error, bound])
+        assert error <= bound, f"{what}: {error:.1e} > {bound:.0e}"
+
+    return note

@@ -10,7 +10,7 @@ from diffusers import (
     UNet2DConditionModel,
 )
 from einops import rearrange
-from head_cases.official import moved
+from head_cases.official import moved, off
 from head_cases.small import normal
 from PIL import Image
 from torch import nn
@@ -73,7 +73,7 @@ def latent_decoder(**fields):
     return moved(spec.build(), by=0.1)
 
 
-def test_pictures_equal_a_loop_over_the_official_classes():
+def test_pictures_equal_a_loop_over_the_official_classes(parity):
     decoder = latent_decoder()
     features = normal(2, 4, 5)
     unet: UNet2DConditionModel = decoder.network.model
@@ -95,7 +95,8 @@ def test_pictures_equal_a_loop_over_the_official_classes():
         wanted = decoder.autoencoder.model.decode(x / 0.5).sample.clamp(-1, 1)
         drawn = decoder(features, generators([3, 4]))
     assert drawn.shape == (2, 3, 8, 8)
-    torch.testing.assert_close(drawn, wanted, atol=1e-5, rtol=0)
+    source = "diffusers UNet2DConditionModel, FlowMatchEuler and AutoencoderKL"
+    parity("decoder `diffusion`", source, "pixels, 4 guided steps", off(drawn, wanted), 1e-5)
 
 
 def test_loss_is_the_error_of_the_velocity_between_latents_and_noise(generator):

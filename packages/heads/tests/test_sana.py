@@ -4,7 +4,7 @@ import pytest
 import torch
 from attrs import evolve
 from diffusers import SanaTransformer2DModel
-from head_cases.official import assert_same_gradients, moved, written
+from head_cases.official import assert_same_gradients, moved, off, written
 from head_cases.small import normal
 
 from diptych.connectors.normed import MlpNormConnector
@@ -38,7 +38,7 @@ def inputs(dtype=torch.float32):
 
 
 @pytest.mark.parametrize("patch_size", [1, 2])
-def test_outputs_and_gradients_equal_the_official_ones(patch_size, tmp_path):
+def test_outputs_and_gradients_equal_the_official_ones(patch_size, tmp_path, parity):
     torch.manual_seed(0)
     official = written(SanaTransformer2DModel(**OFFICIAL, patch_size=patch_size), tmp_path)
     spec = evolve(SPEC, patch_size=patch_size, weights=str(tmp_path))
@@ -47,10 +47,12 @@ def test_outputs_and_gradients_equal_the_official_ones(patch_size, tmp_path):
     x, t, condition = inputs()
     ours = network(x, t, network.prepare(condition, MASK))
     theirs = official(x, condition, 1000 * t, encoder_attention_mask=MASK).sample
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    named = "network `sana`", "diffusers SanaTransformer2DModel"
+    parity(*named, "outputs", off(ours, theirs), 1e-5)
     ours.square().sum().backward()
     theirs.square().sum().backward()
-    assert_same_gradients(network.transformer, official)
+    error = assert_same_gradients(network.transformer, official)
+    parity(*named, "gradients, as shares of the largest", error, 1e-5)
 
 
 def test_padding_of_the_condition_does_not_matter():

@@ -7,6 +7,7 @@ import torch
 from attrs import evolve
 from diffusers import AutoencoderDC
 from einops import rearrange
+from head_cases.official import off
 from head_cases.recordings import DATA, recorded
 from torch import nn
 from transformers import SiglipVisionConfig, SiglipVisionModel
@@ -90,17 +91,19 @@ def decoder(network):
     return decoder
 
 
-def test_connector(network):
+def test_connector(network, parity):
     data = recorded("sana_decoder")
     out = network.connector(data["enc.pooled"])
-    torch.testing.assert_close(out, data["connector.out"], atol=1e-5, rtol=0)
+    named = "network `sana`", "recordings of BLIP3-o's SANA decoder"
+    parity(*named, "connector", off(out, data["connector.out"]), 1e-5)
 
 
-def test_one_prediction_and_its_gradients(network):
+def test_one_prediction_and_its_gradients(network, parity):
     data = recorded("sana_decoder")
     x, z = data["sana.x"].requires_grad_(), data["enc.pooled"].requires_grad_()
     out = network(x, data["sana.timestep"] / 1000, network.prepare(z))
-    torch.testing.assert_close(out, data["sana.out"], atol=2e-5, rtol=1e-5)
+    named = "network `sana`", "recordings of BLIP3-o's SANA decoder"
+    parity(*named, "outputs", off(out, data["sana.out"]), 2e-5)
     out.square().mean().backward()
     torch.testing.assert_close(x.grad, data["sana.grad_x"], atol=1e-6, rtol=1e-4)
     torch.testing.assert_close(z.grad, data["sana.grad_z"], atol=1e-6, rtol=1e-4)
@@ -113,12 +116,13 @@ def test_one_prediction_and_its_gradients(network):
         )
 
 
-def test_one_prediction_in_float64(network):
+def test_one_prediction_in_float64(network, parity):
     data, network = recorded("sana_decoder"), network.double()
     x, t = data["sana.x"].double(), data["sana.timestep"].double() / 1000
     out = network(x, t, network.prepare(data["enc.pooled"].double()))
     # the original sums attention in float32, and the sinusoid of the time has float32 frequencies
-    torch.testing.assert_close(out, data["sana.out_f64_asis"], atol=1e-5, rtol=0)
+    named = "network `sana`", "recordings of BLIP3-o's SANA decoder"
+    parity(*named, "outputs, float64", off(out, data["sana.out_f64_asis"]), 1e-5)
 
 
 def test_qk_norm():
@@ -164,7 +168,7 @@ def test_training_loss(decoder, monkeypatch, generator):
 
 
 @pytest.mark.parametrize("steps", [5, 30])
-def test_pictures(decoder, steps, monkeypatch):
+def test_pictures(decoder, steps, monkeypatch, parity):
     data = recorded("sana_decoder")
     features = siglip(data["enc.image"])
     torch.testing.assert_close(features, data["enc.pooled"], atol=1e-4, rtol=0)
@@ -179,6 +183,7 @@ def test_pictures(decoder, steps, monkeypatch):
     with torch.no_grad():
         drawn = decoder(features, generators([0, 1]))
     final = rearrange(data[f"recon.euler_s{steps}.final_latents"], "b c h w -> b (h w) c")
-    torch.testing.assert_close(made["x"], final, atol=2e-4, rtol=0)
+    named = "decoder `diffusion`", "recordings of BLIP3-o's SANA decoder"
+    parity(*named, f"latents, {steps} Euler steps", off(made["x"], final), 2e-4)
     whole = ((drawn / 2 + 0.5) * 255).round().permute(0, 2, 3, 1)
     assert (whole - data[f"recon.euler_s{steps}.image_u8"].float()).abs().max() <= 1

@@ -6,7 +6,7 @@ import pytest
 import torch
 from attrs import evolve
 from diffusers import UNet2DConditionModel
-from head_cases.official import assert_same_gradients, written
+from head_cases.official import assert_same_gradients, off, written
 from head_cases.small import normal
 from safetensors.torch import load_file, save_file
 
@@ -65,7 +65,7 @@ def network(checkpoint):
     return module.eval()
 
 
-def test_outputs_and_gradients_equal_the_official_ones(checkpoint, network):
+def test_outputs_and_gradients_equal_the_official_ones(checkpoint, network, parity):
     official = checkpoint[1]
     x, t, condition = inputs()
     ours = network(x, t, network.prepare(condition))
@@ -74,10 +74,12 @@ def test_outputs_and_gradients_equal_the_official_ones(checkpoint, network):
         "time_ids": torch.tensor([[32.0, 24.0, 1.0, 2.0, 32.0, 32.0]]).repeat(3, 1),
     }
     theirs = official(x, 1000 * t, condition, added_cond_kwargs=added).sample
-    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=0)
+    named = "network `sdxl-unet`", "diffusers UNet2DConditionModel"
+    parity(*named, "outputs", off(ours, theirs), 1e-5)
     ours.square().sum().backward()
     theirs.square().sum().backward()
-    assert_same_gradients(network.model, official)
+    error = assert_same_gradients(network.model, official)
+    parity(*named, "gradients, as shares of the largest", error, 1e-5)
 
 
 def test_padding_of_the_condition_does_not_matter(network):
