@@ -1,6 +1,7 @@
 """Everything that is wrong with a spec is said at once, each with its path, code and the nearest valid choice."""
 
 import pytest
+import yaml
 from core_cases.small import MODEL, RECIPE, model_data
 
 from diptych.errors import SpecError
@@ -155,3 +156,11 @@ def test_only_plain_data_may_stand_in_free_fields():
         found = problems_of(model_data(backbone={"type": "hf-causal-lm", "extra": {"x": value}}))
         assert all(path.startswith("backbone.extra.x") for path in found), found
         assert {problem.code for problem in found.values()} == {"wrong-type"}
+
+
+@pytest.mark.parametrize(("written", "right"), [("1e-4", "1.0e-4"), ("1.5e4", "1.5e+4"), ("-3E5", "-3.0e+5")])
+def test_a_number_that_yaml_takes_for_text_is_told_with_how_to_write_it(written, right):
+    stage = {**RECIPE["stages"][0], "lr": yaml.safe_load(written)}
+    found = problems_of({**RECIPE, "stages": [stage]}, Recipe)
+    assert f"write {right}" in next(found[path] for path in found if path.endswith(".lr")).message
+    assert isinstance(yaml.safe_load(right), float)

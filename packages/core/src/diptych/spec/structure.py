@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from reprlib import Repr
@@ -129,7 +130,17 @@ def _read_plain(data: Any, hint: type, path: str, problems: list[Problem]) -> An
         return float(data)  # infinity, NaN and whole numbers too large for a float are no numbers here
     if hint is not float and isinstance(data, hint) and not (isinstance(data, bool) and hint is not bool):
         return data
-    return _wrong(problems, path, f"expected {_call(hint)}, got {_show(data)}", "wrong-type")
+    remedy = _number_in_yaml(data) if hint is float and isinstance(data, str) else ""
+    return _wrong(problems, path, f"expected {_call(hint)}, got {_show(data)}{remedy}", "wrong-type")
+
+
+def _number_in_yaml(text: str) -> str:
+    """Say how to write a number that YAML takes for text: 1e-4 lacks its point, 1.5e4 the sign of its exponent."""
+    found = re.fullmatch(r"([+-]?\d+)(\.\d*)?[eE]([+-]?)(\d+)", text.strip())
+    if not found:
+        return ""
+    whole, part, sign, exponent = found.groups()
+    return f"; YAML reads that as text: write {whole}{part or '.0'}e{sign or '+'}{exponent}"
 
 
 def _read_union(data: Any, choices: tuple[Any, ...], path: str, problems: list[Problem]) -> Any:
