@@ -284,6 +284,8 @@ def test_an_unwritable_place_is_said_before_anything_is_painted(saved, tmp_path)
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below", "/proc/nothing"):
         assert "choose another --out" in refused("generate", saved, "a", "--out", out)
+    for verb in ("import", "export"):
+        assert "choose another DESTINATION" in refused(verb, "blip3o", saved, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
 
 

@@ -24,13 +24,12 @@ def command(importer: str, model: str, destination: Path, as_json: bool) -> None
     from diptych.plugins import registry
 
     registry().find("importer", importer)
-    check_writable(destination)
+    check_writable(destination, "DESTINATION")
 
     from diptych.cli.progress import counted
     from diptych.importing.send import export_checkpoint
 
-    with counted("exporting", 1) as progress:
-        told = lambda done, total: progress(done / max(total, 1), 1)  # noqa: E731
+    with counted("exporting") as told:
         sent = export_checkpoint(importer, model, destination, told=told)
     if as_json:
         print_json({"folder": str(destination), "tensors": sent.tensors, "files": list(sent.files)})

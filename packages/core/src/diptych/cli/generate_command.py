@@ -49,14 +49,14 @@ def command(
     prompts = readable(prompts)
     if n < 1:
         raise RequestError(f"--n is {n}, but at least 1 picture a prompt can be painted")
-    check_writable(out)
+    check_writable(out, "--out")
 
     from diptych.cli.progress import counted
     from diptych.pictures import contact_sheet, save_png
     from diptych.spec.files import spec_hash
 
     painter = load_model(model, device, dtype)
-    with counted("painting", len(prompts) * n) as progress:
+    with counted("painting") as progress:
         pictures = painter.generate(list(prompts), n=n, seed=seed, progress=progress)
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -45,13 +45,12 @@ def command(
     from diptych.plugins import registry
 
     registry().find("importer", importer)
-    check_writable(destination)
+    check_writable(destination, "DESTINATION")
 
     from diptych.cli.progress import counted
     from diptych.importing.bring import import_checkpoint
 
-    with counted("importing", 1) as progress:
-        told = lambda done, total: progress(done / max(total, 1), 1)  # noqa: E731
+    with counted("importing") as told:
         done = import_checkpoint(
             importer, source, destination, include=include, allowed=allowed, numerics=numerics, told=told
         )

@@ -39,8 +39,10 @@ def readable(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each.encode("utf-8", "replace").decode("utf-8") for each in texts)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, given_as: str) -> None:
     """Say at once that a folder cannot be written to, before the work whose results it shall hold; makes nothing.
+
+    `given_as` is the option or argument that names it.
 
     Raises:
         OutputError: if it, or what it would be made in, is no folder or may not be written to.
@@ -53,7 +55,7 @@ def check_writable(folder: Path) -> None:
     if not why and not os.access(nearest, os.W_OK | os.X_OK):
         why = f"{nearest} may not be written to"
     if why:
-        raise OutputError(f"cannot write to {folder}: {why}; choose another --out")
+        raise OutputError(f"cannot write to {folder}: {why}; choose another {given_as}")
 
 
 def print_json(data: Any) -> None:

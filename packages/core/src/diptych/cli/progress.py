@@ -17,9 +17,9 @@ def working(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def counted(what: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for something with a known count; yields the function that moves it."""
+def counted(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for something that counts; yields the function to tell it (done, of how many)."""
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done, _: bar.update(task, completed=done)
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
