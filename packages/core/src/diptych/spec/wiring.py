@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 import attrs
@@ -10,6 +9,7 @@ import attrs
 from diptych.errors import Problem, SpecError, suggest
 from diptych.ports import Connection, Ports, SizeTable, match_ports, show_port
 from diptych.spec.model import ModelSpec
+from diptych.spec.names import bad_name
 from diptych.spec.numerics import follow
 from diptych.spec.part import PartSpec, evolved, fields_of, replace_part, walk_parts
 
@@ -157,8 +157,7 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
     yield from _bad_text(spec)
     vision, steps = list(spec.vision), [step.name for step in spec.generate]
     for path, name in [*(("vision", name) for name in vision), *(("generate", name) for name in steps)]:
-        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-            yield Problem(f"{path}.{name}", f"'{name}' is no name: use letters, digits, _ and -", "reference")
+        yield from bad_name(f"{path}.{name}", name)
     if spec.understand:
         yield from check("understand.encoder", spec.understand.encoder, [*vision, "backbone"], "under vision")
         if spec.understand.encoder == "backbone" and not getattr(spec.backbone, "reads_pictures", False):
@@ -173,6 +172,13 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
         yield Problem("generate", f"two steps are called '{name}'; give each a name of its own", "reference")
     for step in spec.generate:
         yield from check(f"generate.{step.name}.target", step.target, vision, "under vision")
+    for number, step in enumerate(spec.generate):
+        before = {each.name: each for each in spec.generate[:number]}
+        for name in getattr(step.condition, "steps", ()):
+            yield from check(f"generate.{step.name}.condition", name, list(before), "earlier steps")
+            if name in before and not getattr(before[name].head, "continues", False):
+                message = f"step '{name}' leaves no states behind: its head does not write ids after the prompt"
+                yield Problem(f"generate.{step.name}.condition", message, "reference")
     if spec.decode:
         yield from check("decode.of", spec.decode.of, [*steps, *vision], "generate steps and parts under vision")
         if spec.decode.decoder is None:

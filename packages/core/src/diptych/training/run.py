@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from diptych.model import UnifiedModel
 from diptych.objectives.batch import Batch
 from diptych.spec.files import read_spec, spec_hash
 from diptych.spec.model import ModelSpec
+from diptych.spec.names import bad_name
 from diptych.spec.recipe import Recipe, Stage
 from diptych.training.fit import fit_normalisers
 from diptych.training.log import TrainingLog
@@ -91,9 +91,7 @@ def _problems(recipe: Recipe) -> Iterator[Problem]:
                 known = ", ".join(recipe.data) or "none"
                 yield Problem(f"stages.{stage.name}.mixture.{name}", f"no such source; under data: {known}")
         for name in stage.losses:
-            if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-                message = f"'{name}' is no name: use letters, digits, _ and -"
-                yield Problem(f"stages.{stage.name}.losses.{name}", message)
+            yield from bad_name(f"stages.{stage.name}.losses.{name}", name)
 
 
 class _Run:
