@@ -162,6 +162,8 @@ SPEC_ONLY: dict[str, dict[str, Any]] = {
     "metric/emoji-questions": {},
     "metric/emoji-captions": {},
     "metric/emoji-painting": {},
+    "metric/emoji-diversity": {},
+    "metric/emoji-speed": {},
     "metric/emoji-reconstruction": {},
     "metric/easy-vqa": {},
     "importer/blip3o": {},

@@ -24,8 +24,16 @@ TITLES = {
     "reconstruction": "judge: pictures decoded from true features",
     "painting": "judge: painted, GenEval format, mean of six categories",
     "painting-unseen": "judge: painted, unseen pairs and coloured shapes",
+    "diversity": "how much pictures of one prompt differ",
+    "speed": "one picture alone, default sampler, in seconds",
 }
-SHOWN_WHOLE = ("questions", "reconstruction", "painting")  # the others without their categories
+SHOWN_WHOLE = (
+    "questions",
+    "reconstruction",
+    "painting",
+    "painting-unseen",
+    "diversity",
+)  # the others without their categories
 
 
 def main() -> None:
@@ -33,7 +41,7 @@ def main() -> None:
     rows = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     table = "| what | score | 95 % interval | n | beside it |\n|---|---|---|---|---|\n"
     table += "".join(filter(None, map(_line, rows)))
-    date = f"Measured by `make scores` from the shipped weights on {datetime.date.today()} (seed 0).\n\n"
+    date = f"Measured by `make scores` from the shipped weights on {datetime.date.today()}; three sampling seeds.\n\n"
     text = README.read_text(encoding="utf-8")
     before, rest = text.split(START)
     README.write_text(before + START + date + table + END + rest.split(END)[1], encoding="utf-8")
@@ -44,9 +52,10 @@ def _line(row: dict[str, Any]) -> str:
     if category and metric not in SHOWN_WHOLE:
         return ""
     low, high = row["interval"] or (None, None)
-    title = (
-        f"· {category.replace('-', ' ').replace('_', ' ')}" if category else f"**{TITLES[metric]}**"
-    )
+    told = category.replace("-", " ").replace("_", " ")
+    title = f"· {told}" if category else f"**{TITLES[metric]}**"
+    if metric == "diversity":
+        title = f"{TITLES[metric]}: {told}, {row['unit']}"
     value = f"{row['value']:.3f}" if category else f"**{row['value']:.3f}**"
     spread = "" if low is None else f"{low:.3f}, {high:.3f}"
     beside = "  ".join(f"{name} {each:.3f}" for name, each in row["baselines"].items())

@@ -12,7 +12,9 @@ from diptych.spec.part import PartSpec, setting
 if TYPE_CHECKING:
     from diptych_emoji.scoring.answers import EasyVqaMetric, QuestionsMetric
     from diptych_emoji.scoring.captions import CaptionsMetric
+    from diptych_emoji.scoring.diversity import DiversityMetric
     from diptych_emoji.scoring.painting import PaintingMetric, ReconstructionMetric
+    from diptych_emoji.scoring.speed import SpeedMetric
 
 _COUNT = validators.ge(1)
 
@@ -76,6 +78,11 @@ class Painting(PartSpec):
     per_tag: int = setting("prompts a category", default=20, check=_COUNT)
     split: Literal["seen", "unseen"] = setting("contents of the prompts", default="seen")
     only: str | None = setting("prompts of one category alone", default=None)
+    seeds: int = setting(
+        "sampling seeds, each with prompts of its own; what the worst and the best of them got stands beside the mean",
+        default=1,
+        check=_COUNT,
+    )
 
     def build(self) -> PaintingMetric:
         """Make the metric."""
@@ -98,3 +105,34 @@ class Reconstruction(PartSpec):
         from diptych_emoji.scoring.painting import ReconstructionMetric
 
         return ReconstructionMetric(self)
+
+
+@frozen
+class Diversity(PartSpec):
+    """How much pictures of one prompt differ, in the judge's features and in place, beside real scenes."""
+
+    kind: ClassVar[str] = "metric"
+    per_tag: int = setting("prompts a category", default=2, check=_COUNT)
+    pictures: int = setting("pictures a prompt", default=8, check=validators.ge(2))
+
+    def build(self) -> DiversityMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.diversity import DiversityMetric
+
+        return DiversityMetric(self)
+
+
+@frozen
+class Speed(PartSpec):
+    """Seconds from a prompt to its picture, alone in its batch; the median, on as many threads as there are."""
+
+    kind: ClassVar[str] = "metric"
+    pictures: int = setting(
+        "pictures to time, after one that is not counted", default=7, check=_COUNT
+    )
+
+    def build(self) -> SpeedMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.speed import SpeedMetric
+
+        return SpeedMetric(self)

@@ -51,6 +51,14 @@ def diptych_register_metric() -> list[Component]:
             "decoded true features under the judge",
         ),
         Component(
+            "emoji-diversity",
+            "diptych_emoji.metrics:Diversity",
+            "how much pictures of one prompt differ",
+        ),
+        Component(
+            "emoji-speed", "diptych_emoji.metrics:Speed", "seconds from a prompt to its picture"
+        ),
+        Component(
             "easy-vqa",
             "diptych_emoji.metrics:EasyVqaAnswers",
             "answers to the test questions of easy-vqa",

@@ -28,16 +28,16 @@ class PaintingMetric:
 
     def score(self, model: UnifiedModel, seed: int) -> list[Score]:
         """Return GenEval's mean over categories, and each category, with the judge's ceiling and floor."""
-        records = _records(self.spec, seed)
-        seeds = range(
-            10_000 * seed, 10_000 * seed + len(records)
-        )  # one bad draw must not count for every prompt
+        records: list[Record] = []
+        seeds: list[int] = []
+        for own in range(seed, seed + self.spec.seeds):
+            drawn = _records(self.spec, own)
+            records += drawn
+            # one bad draw must not count for every prompt
+            seeds += range(10_000 * own, 10_000 * own + len(drawn))
         pictures = arrays(model.generate([record["prompt"] for record in records], seed=seeds))
-        return _scores(
-            "painting" if self.spec.split == "seen" else f"painting-{self.spec.split}",
-            records,
-            pictures,
-        )
+        name = "painting" if self.spec.split == "seen" else f"painting-{self.spec.split}"
+        return _scores(name, records, pictures, self.spec.seeds)
 
 
 @frozen
@@ -55,7 +55,7 @@ class ReconstructionMetric:
         pictures: list[Image.Image] = []
         for start in range(0, len(shown), 32):
             pictures += model.reconstruct(list(shown[start : start + 32]), seed=seed)
-        return _scores("reconstruction", records, arrays(pictures))
+        return _scores("reconstruction", records, arrays(pictures), 1)
 
 
 def _records(spec: Painting | Reconstruction, seed: int) -> list[Record]:
@@ -69,15 +69,18 @@ def arrays(pictures: Sequence[Image.Image]) -> NDArray[np.uint8]:
     return np.stack([np.asarray(each) for each in pictures])
 
 
-def _scores(name: str, records: Sequence[Record], pictures: NDArray[np.uint8]) -> list[Score]:
+def _scores(
+    name: str, records: Sequence[Record], pictures: NDArray[np.uint8], seeds: int
+) -> list[Score]:
     verdicts = judge(pictures, records)
     shares, top, bottom = by_tag(records, verdicts), _ceiling(records), floor(pictures, records)
-    overall = Score(
-        name,
-        shares["overall"],
-        len(records),
-        {"floor": bottom["overall"], "ceiling": top["overall"]},
-    )
+    beside = {"floor": bottom["overall"], "ceiling": top["overall"]}
+    if seeds > 1:
+        own = len(records) // seeds  # every seed has as many prompts
+        rounds = [slice(own * k, own * (k + 1)) for k in range(seeds)]
+        values = [by_tag(records[each], verdicts[each])["overall"] for each in rounds]
+        beside |= {"least": min(values), "most": max(values)}
+    overall = Score(name, shares["overall"], len(records), beside)
     tags = [tag for tag in shares if tag != "overall"]
     each = [
         fraction(
