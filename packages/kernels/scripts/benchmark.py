@@ -3,37 +3,43 @@
     python scripts/benchmark.py [--op OPERATION] [--write]
 
 At the shapes of ``byte_cases/<operation>.py``: eager (as models write it), torch.compile of that,
-the Triton kernels, and Liger and cut-cross-entropy where they are installed and have it. Median
-times of forward, backward and, for eager and Triton, the replay of a CUDA graph of forward; the
-bytes of the case over the time, also as a share of what copying a gigabyte reaches on this
-device; and the most memory that a forward and backward hold beyond their arguments. ``--write``
-puts the tables, with the device's name, in ``reports/benchmark.md``. Without a GPU it says so.
+the Triton kernels through the public function, and Liger and cut-cross-entropy where they are
+installed and have it; then a whole block of a Lumina head, if diptych-heads is installed. Median
+times of forward, of backward alone, of both in one step, and, for eager and Triton, of replaying a
+CUDA graph of forward; the bytes of the case over the time, also as a share of what copying a
+gigabyte reaches on this device; the most memory that a step holds. At the end a line for each
+target, passed or failed. ``--write`` puts all that, with the device's name, in
+``reports/benchmark.md``. Without a GPU it says so and exits with 2; else with 1 if a target failed.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+
+os.environ.pop("TRITON_INTERPRET", None)
+
 import torch
+import torch._functorch.config
+from measurement import HEAD, Measurement
+from targets import BLOCK, verdicts
+from timing import Device, Gpu
 from torch import Tensor
 
 
-HEAD = (
-    "| shape | implementation | forward µs | backward µs | graph µs | GB/s forward "
-    "| of copy | peak MB |\n|---|---|---|---|---|---|---|---|"
-)
-GIGABYTE = 10**9
+# A compiled backward would give its buffers away, and could not be repeated on one graph.
+torch._functorch.config.donated_buffer = False
 
 
 @dataclass(frozen=True)
 class Way:
-    """One implementation: forward from the inputs, backward from whatever ``prepare`` made."""
+    """One implementation, as a function of the inputs; ``graph`` asks for a CUDA graph of it."""
 
     name: str
     forward: Callable[..., Any]
-    backward: Callable[[list[Any]], Callable[[], object]] | None
     graph: bool = False
 
 
@@ -43,110 +49,147 @@ def main() -> int:
     parser.add_argument("--op", action="append", default=[], help="only this operation; repeats")
     parser.add_argument("--write", action="store_true", help="also write reports/benchmark.md")
     options = parser.parse_args()
+    if options.write and options.op:
+        parser.error("--write writes the whole table; leave out --op")
     if not torch.cuda.is_available():
         print("benchmark: not run, there is no GPU here")
         return 2
 
     from operations import REPORTS, entries
 
-    copy = copy_bandwidth()
-    device = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
-    lines = [f"{device}; a copy reaches {copy:.0f} GB/s.\n"]
-    print(lines[0], flush=True)
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        print(line, flush=True)
+        lines.append(line)
+
+    gpu = Gpu()
+    copy = gpu.copy_speed()
+    name = torch.cuda.get_device_name()
+    say(f"{name}, torch {torch.__version__}; a copy reaches {copy:.0f} GB/s.")
+    found = []
     for name, module in entries("byte_cases", options.op).items():
-        lines += [f"\n## {name}\n", HEAD]
-        print("\n".join(lines[-2:]), flush=True)
+        say(f"\n## {name}\n\n{HEAD}")
         for case in module.cases():
-            for line in rows(name, case, copy):
-                lines.append(line)
-                print(line, flush=True)
+            for each in measured(name, case, gpu):
+                found.append(each)
+                say(each.line(copy))
+    if not options.op:
+        say(f"\n## {BLOCK}\n\n{HEAD}")
+        for each in measured_block(gpu):
+            found.append(each)
+            say(each.line(copy))
+    say("\n## Targets\n")
+    judged = list(verdicts(found, copy))
+    say("\n".join(judged))
     if options.write:
         (REPORTS / "benchmark.md").write_text("\n".join(lines) + "\n")
-    return 0
+    return 1 if any(line.startswith("- FAIL") for line in judged) else 0
 
 
-def rows(operation: str, case: Any, copy: float) -> Iterator[str]:
-    """One case, a line for each implementation; what fails says why in its line."""
-    moved = fused_bytes(case)
+def measured(operation: str, case: Any, device: Device) -> Iterator[Measurement]:
+    """One case, in every way there is."""
+    forward_bytes, backward_bytes = fused_bytes(case)
     for way in ways(operation, case):
-        try:
-            cells = measured(way, case, moved, copy)
-        except Exception as error:  # a peer's fault must not end the table
-            cells = [f"{type(error).__name__}: {str(error).splitlines()[0][:80]}", *[""] * 5]
-        yield f"| {case.shape} | {way.name} | {' | '.join(cells)} |"
+        yield measure(
+            way, Measurement(operation, case.shape, way.name, forward_bytes=forward_bytes,
+                             backward_bytes=backward_bytes),
+            lambda: filled(case, device), case.backward is not None, device,
+        )  # fmt: skip
+
+
+def measured_block(device: Device) -> Iterator[Measurement]:
+    """The Lumina block, eager, compiled and fused."""
+    from lumina_block import lumina_block
+
+    try:
+        shape, forwards, learned = lumina_block(device.device)
+    except ModuleNotFoundError as error:
+        yield Measurement(BLOCK, "", "", wrong=str(error))
+        return
+    torch.compiler.reset()
+    forwards["torch.compile"] = torch.compile(forwards["eager"], dynamic=False)
+    for name, forward in forwards.items():
+        # The inputs are what learns; the forward has its own hold on them.
+        way = Way(name, lambda *_, forward=forward: (forward(),), name != "torch.compile")
+        yield measure(way, Measurement(BLOCK, shape, name), lambda: learned, True, device)
 
 
 def ways(operation: str, case: Any) -> Iterator[Way]:
     """All implementations of a case."""
     from peers import peers
 
-    def through_autograd(forward: Callable[..., Any]) -> Callable[[list[Any]], Callable[[], Any]]:
-        def prepare(inputs: list[Any]) -> Callable[[], Any]:
-            outputs = [a for a in forward(*inputs) if a.requires_grad]
-            learned = [a for a in inputs if isinstance(a, Tensor) and a.requires_grad]
-            grads = [torch.randn_like(a) for a in outputs]
-            return lambda: torch.autograd.grad(
-                outputs, learned, grads, retain_graph=True, allow_unused=True
-            )
-
-        return prepare
-
-    def directly(inputs: list[Any]) -> Callable[[], object]:
-        plain = detached(inputs)
-        return lambda: case.backward(*plain)
-
-    differentiable = case.backward is not None
-    compiled = torch.compile(lambda *inputs: case.eager(*inputs))
-    for name, forward in (("eager", case.eager), ("torch.compile", compiled)):
-        backward = through_autograd(forward) if differentiable else None
-        yield Way(name, forward, backward, graph=name == "eager")
-    yield Way("triton", case.forward, directly if differentiable else None, graph=True)
-    for name, forward in peers(operation).items():
-        yield Way(name, forward, through_autograd(forward) if differentiable else None)
+    yield Way("eager", case.eager, case.captured)
+    # Each case for itself: what was compiled for other shapes would make these dynamic.
+    torch.compiler.reset()
+    compiled = torch.compile(lambda *inputs: case.eager(*inputs), dynamic=False)
+    yield Way("torch.compile", compiled)
+    yield Way("triton", lambda *inputs: case.call("triton", *inputs), case.captured)
+    for name, forward in peers(operation, case.shape).items():
+        yield Way(name, forward)
 
 
-def measured(way: Way, case: Any, moved: int, copy: float) -> list[str]:
-    """The cells of one line."""
-    from triton.testing import do_bench
-
-    inputs = on_gpu(case)
-    plain = detached(inputs)
-    torch.cuda.synchronize()
-    held = torch.cuda.memory_allocated()
-    torch.cuda.reset_peak_memory_stats()
-    way.forward(*plain)
-    if way.backward is not None:
-        way.backward(inputs)()
-    torch.cuda.synchronize()
-    peak = torch.cuda.max_memory_allocated() - held
-    forward = 1e3 * do_bench(lambda: way.forward(*plain), return_mode="median")
-    cells = [f"{forward:.1f}"]
-    backward = None if way.backward is None else way.backward(inputs)
-    cells.append(
-        "" if backward is None else f"{1e3 * do_bench(backward, return_mode='median'):.1f}"
-    )
-    cells.append(replayed(way.forward, plain) if way.graph else "")
-    speed = moved / forward / 1e3
-    return [*cells, f"{speed:.0f}", f"{speed / copy:.0%}", f"{peak / 1e6:.0f}"]
-
-
-def replayed(forward: Callable[..., Any], inputs: list[Any]) -> str:
-    """The time of a replay, or why there can be none."""
-    from triton.testing import do_bench
-
-    graph = torch.cuda.CUDAGraph()
+def measure(
+    way: Way,
+    blank: Measurement,
+    make: Callable[[], list[Any]],
+    differentiable: bool,
+    device: Device,
+) -> Measurement:
+    """Fills in what one way takes; an error is told in its line and does not end the table."""
+    found: dict[str, Any] = {}
     try:
-        with torch.cuda.graph(graph):
-            forward(*inputs)
-    except RuntimeError as error:
-        return f"no graph: {str(error).splitlines()[0][:40]}"
-    return f"{1e3 * do_bench(graph.replay, return_mode='median'):.1f}"
+        inputs = make()
+
+        def forward() -> object:
+            with torch.no_grad():
+                return way.forward(*inputs)
+
+        found["forward"] = device.time(forward)
+        if way.graph:
+            found["graph"] = device.replay(forward)
+        if differentiable:
+            step, backward = steps(way, inputs)
+            found["both"] = device.time(step)
+            found["peak"] = device.peak(step)
+            found["backward"] = device.time(backward())
+        else:
+            found["peak"] = device.peak(forward)
+    except Exception as error:  # a peer's fault must not end the table
+        text = " ".join(str(error).split()).replace("|", "/")
+        found = {"wrong": f"{type(error).__name__}: {text[:120]}"}
+    return Measurement(**{**vars(blank), **found})
 
 
-def on_gpu(case: Any) -> list[Any]:
+def steps(
+    way: Way, inputs: list[Any]
+) -> tuple[Callable[[], object], Callable[[], Callable[[], object]]]:
+    """Forward and backward together; and what makes a backward that can be repeated."""
+    learned = [a for a in inputs if isinstance(a, Tensor) and a.requires_grad]
+    grads: list[Tensor] = []
+
+    def outputs() -> list[Tensor]:
+        found = [a for a in way.forward(*inputs) if a.requires_grad]
+        if not grads:
+            grads.extend(torch.randn_like(a) for a in found)
+        return found
+
+    def step() -> object:
+        return torch.autograd.grad(outputs(), learned, grads, allow_unused=True)
+
+    def repeated() -> Callable[[], object]:
+        kept = outputs()
+        return lambda: torch.autograd.grad(
+            kept, learned, grads, retain_graph=True, allow_unused=True
+        )
+
+    return step, repeated
+
+
+def filled(case: Any, device: Device) -> list[Any]:
     """The inputs of a case with values: normal ones, and integers as the case made them."""
     torch.manual_seed(0)
-    with torch.device("cuda"):
+    with torch.device(device.device):
         inputs = list(case.inputs())
     with torch.no_grad():
         for value in inputs:
@@ -155,32 +198,21 @@ def on_gpu(case: Any) -> list[Any]:
     return inputs
 
 
-def detached(inputs: list[Any]) -> list[Any]:
-    """The same without gradients."""
-    return [a.detach() if isinstance(a, Tensor) else a for a in inputs]
-
-
-def fused_bytes(case: Any) -> int:
-    """What the fused forward moves, as the byte table counts it."""
+def fused_bytes(case: Any) -> tuple[int, int]:
+    """What the fused forward and backward move, as the byte table counts it."""
     from byte_table import counted
     from torch._subclasses import FakeTensorMode
 
+    moved = []
     with FakeTensorMode():
-        plain = detached(list(case.inputs()))
-        with counted() as counter:
-            case.forward(*plain)
-            if case.forward_also is not None:
-                case.forward_also(*plain)
-    return int(counter.bytes)
-
-
-def copy_bandwidth() -> float:
-    """GB/s, read and written, of copying a gigabyte on the device."""
-    from triton.testing import do_bench
-
-    source = torch.empty(GIGABYTE, dtype=torch.uint8, device="cuda")
-    target = torch.empty_like(source)
-    return 2 * GIGABYTE / float(do_bench(lambda: target.copy_(source), return_mode="median")) / 1e6
+        plain = [a.detach() if isinstance(a, Tensor) else a for a in case.inputs()]
+        for calls in ((case.forward, case.forward_also), (case.backward, case.backward_also)):
+            with counted() as counter:
+                for call in calls:
+                    if call is not None:
+                        call(*plain)
+            moved.append(int(counter.bytes))
+    return moved[0], moved[1]
 
 
 if __name__ == "__main__":

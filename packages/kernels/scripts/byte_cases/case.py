@@ -1,7 +1,7 @@
 """One operation at one shape, as models write it and fused."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -21,6 +21,9 @@ class Case:
         forward_also: What the fused forward moves beside arguments and results, such as tiles of
             logits, as calls that move as much; only counted, never timed.
         backward_also: The same of the fused backward.
+        call: The public function, from the name of an implementation and the inputs to a tuple;
+            what the benchmark times.
+        captured: Whether a CUDA graph can hold the operation.
     """
 
     shape: str
@@ -30,6 +33,8 @@ class Case:
     backward: Callable[..., object] | None
     forward_also: Callable[..., object] | None = None
     backward_also: Callable[..., object] | None = None
+    call: Callable[..., tuple[Tensor, ...]] = field(kw_only=True)
+    captured: bool = field(default=True, kw_only=True)
 
 
 def draw(*shape: int, dtype: torch.dtype = torch.bfloat16, learned: bool = True) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from byte_cases.case import Case, draw
+from diptych_kernels import flow_interpolate, flow_matching_loss
 from diptych_kernels.ops.flow_matching import triton  # noqa: F401
 
 
@@ -33,6 +34,16 @@ def _loss_backward(prediction: Tensor, x: Tensor, noise: Tensor, weight: Tensor)
     return _ops.flow_matching_scale(prediction, factors, prediction.dtype, None)
 
 
+def _call_interpolate(name: str, x: Tensor, noise: Tensor, t: Tensor) -> tuple[Tensor, ...]:
+    return (flow_interpolate(x, noise, t, implementation=name),)
+
+
+def _call_loss(
+    name: str, prediction: Tensor, x: Tensor, noise: Tensor, weight: Tensor
+) -> tuple[Tensor, ...]:
+    return (flow_matching_loss(prediction, x, noise, weight=weight, implementation=name),)
+
+
 def cases() -> list[Case]:
     """Both."""
     samples = {"dtype": torch.float32, "learned": False}
@@ -40,9 +51,9 @@ def cases() -> list[Case]:
         Case("interpolate: b 128 n 64 c 1792",
              lambda: [draw(*_SHAPE, learned=False), draw(*_SHAPE, learned=False),
                       draw(128, **samples)],
-             _interpolate, _ops.flow_interpolate, None),
+             _interpolate, _ops.flow_interpolate, None, call=_call_interpolate),
         Case("loss: b 128 n 64 c 1792",
              lambda: [draw(*_SHAPE), draw(*_SHAPE, learned=False), draw(*_SHAPE, learned=False),
                       draw(128, **samples)],
-             _loss, _loss_forward, _loss_backward),
+             _loss, _loss_forward, _loss_backward, call=_call_loss),
     ]  # fmt: skip

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from byte_cases.case import Case, draw
+from diptych_kernels import guided_step
 from diptych_kernels.ops.guided_step import triton  # noqa: F401
 
 
@@ -34,6 +35,16 @@ def _fused(rescale: float, *inputs: Tensor) -> tuple[Tensor, ...]:
     return torch.ops.diptych_kernels.guided_step(*rows, *numbers, rescale, True)  # type: ignore[no-any-return]
 
 
+def _call(rescale: float, name: str, *inputs: Tensor) -> tuple[Tensor, ...]:
+    x, conditional, null, before, dt, scale, ratio = inputs
+    found = guided_step(
+        x, conditional, null, dt=dt, scale=scale, rescale=rescale, before=before, ratio=ratio,
+        return_velocity=True, implementation=name,
+    )  # fmt: skip
+    assert isinstance(found, tuple)
+    return found
+
+
 def _moments(x: Tensor, conditional: Tensor, null: Tensor, *rest: Tensor) -> object:
     """To rescale, both predictions are read once more."""
     return conditional.sum(), null.sum()
@@ -51,6 +62,6 @@ def cases() -> list[Case]:
     return [
         Case(f"b {batch} n 64 d 1792{', rescaled' if rescale else ''}", partial(_inputs, batch),
              partial(_eager, rescale), partial(_fused, rescale), None,
-             _moments if rescale else None)
+             _moments if rescale else None, call=partial(_call, rescale))
         for batch in (1, 128) for rescale in (0.0, 0.7)
     ]  # fmt: skip

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from byte_cases.case import Case, draw
+from diptych_kernels import merge_features
 from diptych_kernels.ops.merge_features import triton  # noqa: F401
 
 
@@ -26,6 +27,10 @@ def _backward(embeds: Tensor, features: Tensor, spans: Tensor) -> object:
     return _ops.merge_features_backward(embeds, spans, features.shape[0], features.dtype)
 
 
+def _call(name: str, embeds: Tensor, features: Tensor, spans: Tensor) -> tuple[Tensor, ...]:
+    return (merge_features(embeds, features, spans, implementation=name),)
+
+
 def _inputs() -> list[Tensor]:
     spans = torch.stack([torch.arange(BATCH), torch.full((BATCH,), 32),
                          torch.full((BATCH,), PICTURE)], 1)  # fmt: skip
@@ -34,4 +39,4 @@ def _inputs() -> list[Tensor]:
 
 def cases() -> list[Case]:
     """One; the fused forward counts embeds whole, though it reads only what is not covered."""
-    return [Case("b 8 s 2048 d 3584, 8 x 576", _inputs, _eager, _fused, _backward)]
+    return [Case("b 8 s 2048 d 3584, 8 x 576", _inputs, _eager, _fused, _backward, call=_call)]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from byte_cases.case import Case, draw
+from diptych_kernels import nearest_code
 from diptych_kernels.ops.nearest_code import triton  # noqa: F401
 
 
@@ -24,6 +25,12 @@ def _fused(x: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
     return (indices,)
 
 
+def _call(name: str, x: Tensor, codes: Tensor) -> tuple[Tensor, ...]:
+    indices = nearest_code(x, codes, implementation=name)
+    assert isinstance(indices, Tensor)
+    return (indices,)
+
+
 def _inputs(rows: int, codes: int, width: int) -> list[Tensor]:
     return [draw(rows, width, learned=False), draw(codes, width, learned=False)]
 
@@ -32,6 +39,6 @@ def cases() -> list[Case]:
     """A wide codebook and a narrow one."""
     return [
         Case(f"n {rows} k {codes} d {width}", partial(_inputs, rows, codes, width), _eager, _fused,
-             None)
+             None, call=_call)
         for rows, codes, width in ((5832, 65536, 1536), (8192, 16384, 8))
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import layer_norm
 
 from byte_cases.case import Case, draw, rms_norm
+from diptych_kernels import qk_norm_rope
 from diptych_kernels.ops.qk_norm_rope import triton  # noqa: F401
 
 
@@ -64,6 +65,17 @@ def _backward(*inputs: Tensor, norm: str | None) -> object:
     return _ops.qk_norm_rope_backward(inputs[0], inputs[1], *_arguments(inputs, norm))
 
 
+def _call(name: str, *inputs: Tensor, norm: str | None) -> tuple[Tensor, ...]:
+    q, k, cos, sin, *parameters = (*inputs, *[None] * (8 - len(inputs)))
+    names = ("q_weight", "k_weight", "q_bias", "k_bias")
+    outputs = qk_norm_rope(
+        q, k, cos, sin, **dict(zip(names, parameters, strict=True)), norm=norm,
+        pairs="adjacent" if norm == "row" else "halves", implementation=name,
+        eps=1e-5 if norm == "row" else 1e-6,
+    )  # fmt: skip
+    return tuple(a for a in outputs if a is not None)
+
+
 def cases() -> list[Case]:
     """All three."""
     shapes = {
@@ -73,6 +85,7 @@ def cases() -> list[Case]:
     }
     return [
         Case(shape, partial(_inputs, norm), _lumina if norm == "row" else _llm,
-             partial(_forward, norm=norm), partial(_backward, norm=norm))
+             partial(_forward, norm=norm), partial(_backward, norm=norm),
+             call=partial(_call, norm=norm))
         for norm, shape in shapes.items()
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import silu
 
 from byte_cases.case import Case, draw
+from diptych_kernels import swiglu
 from diptych_kernels.ops.swiglu import triton  # noqa: F401
 
 
@@ -31,11 +32,15 @@ def _backward(gate: Tensor, up: Tensor) -> object:
     return _ops.swiglu_backward(gate, gate, up, True, True)
 
 
+def _call(name: str, gate: Tensor, up: Tensor) -> tuple[Tensor, ...]:
+    return (swiglu(gate, up, implementation=name),)
+
+
 def cases() -> list[Case]:
     """Both."""
     return [
         Case("Lumina: b 128 n 64 f 4864", partial(_inputs, 128, 64, 4864), _lumina,
-             _ops.swiglu_forward, _backward),
+             _ops.swiglu_forward, _backward, call=_call),
         Case("LLM: b 4 n 2048 f 18944", partial(_inputs, 4, 2048, 18944), _llm,
-             _ops.swiglu_forward, _backward),
+             _ops.swiglu_forward, _backward, call=_call),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from interpreter_checks.memory import MemoryCheck, checked_memory
 from interpreter_checks.order import program_order
 from interpreter_checks.overflow import checked_overflow
 from interpreter_checks.patched_once import patched_once
+from interpreter_checks.whole_numbers import whole_numbers
 
 
 __all__ = ["MemoryCheck", "checked"]
@@ -25,7 +26,8 @@ def checked(order: str = "forward", seed: int = 0) -> Iterator[None]:
         seed: Of the shuffle.
     """
     with ExitStack() as stack:
-        for each in (corrected_bfloat16(), checked_overflow(), checked_memory(), patched_once()):
+        mended = (corrected_bfloat16(), whole_numbers(), patched_once())
+        for each in (*mended, checked_overflow(), checked_memory()):
             stack.enter_context(each)
         stack.enter_context(program_order(order, seed))
         yield
