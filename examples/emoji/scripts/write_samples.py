@@ -1,0 +1,68 @@
+"""Writes docs/samples.md: the first prompts of every category, painted by the pocket model, with the judge's word.
+
+python examples/emoji/scripts/write_samples.py
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+
+import diptych
+from diptych.pictures import gallery
+from diptych_emoji.judge import judge
+from diptych_emoji.prompts import prompts
+
+
+DOCS = Path(__file__).parents[3] / "docs"
+EACH = 12
+SEED = 7  # of prompts and of noise; another than that of the scores, and not chosen among several
+TITLES = {
+    "seen": "Things that training showed together",
+    "unseen": "Pairs and coloured shapes never seen",
+}
+
+
+def main() -> None:
+    """Paint, judge, write one sheet a category, and the page."""
+    model = diptych.load("pocket")
+    page = [
+        "# What the pocket model paints",
+        "",
+        f"The first {EACH} prompts of every category that a seed draws, one picture each: none is picked, none is left",
+        "out. Below a sheet stands what the judge finds wrong. Written by `examples/emoji/scripts/write_samples.py`.",
+        "",
+    ]
+    for split, title in TITLES.items():
+        page += [f"## {title}", ""]
+        records = prompts(split, EACH, SEED)
+        pictures = model.generate(
+            [record["prompt"] for record in records], seed=range(SEED, SEED + len(records))
+        )
+        verdicts = judge([np.asarray(each) for each in pictures], records)
+        groups = defaultdict(list)
+        for record, picture, verdict in zip(records, pictures, verdicts, strict=True):
+            groups[record["tag"]].append((record["prompt"], picture, verdict))
+        for tag, own in groups.items():
+            name = f"samples-{split}-{tag}.png".replace("_", "-")
+            sheet = gallery([picture for _, picture, _ in own], [prompt for prompt, _, _ in own])
+            sheet.convert("P", colors=128).save(DOCS / "pictures" / name, optimize=True)
+            right = sum(verdict.correct for _, _, verdict in own)
+            said = tag.replace("_", " ")
+            page += [
+                f"### {said}: {right} of {len(own)}",
+                "",
+                f"![{said}, {split}](pictures/{name})",
+                "",
+            ]
+            page += [
+                f"- *{prompt}*: {verdict.reason}" for prompt, _, verdict in own if verdict.reason
+            ]
+            page += [""]
+    (DOCS / "samples.md").write_text("\n".join(page).rstrip() + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
