@@ -14,6 +14,7 @@ from diptych.backbones.hf_weights import fill_from_transformers
 from diptych.backbones.lora import inject, is_adapter
 from diptych.backbones.lora_spec import Lora
 from diptych.backbones.positions import positions_of, visible
+from diptych.backbones.roomy_cache import with_room
 
 
 class HFCausalLM(nn.Module):
@@ -54,7 +55,9 @@ class HFCausalLM(nn.Module):
 
     def new_cache(self) -> Cache:
         """Make an empty key/value cache for incremental decoding."""
-        return DynamicCache(config=self.model.config)
+        cache = DynamicCache(config=self.model.config)
+        with_room(cache)
+        return cache
 
     def load_pretrained(self, source: str, known_ids: int | None = None) -> None:
         """Copy weights from a transformers folder or hub id; see `fill_from_transformers`."""

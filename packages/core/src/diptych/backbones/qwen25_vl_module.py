@@ -16,6 +16,7 @@ from diptych.backbones.lora import inject
 from diptych.backbones.lora_spec import Lora
 from diptych.backbones.mrope import Span, mrope_positions
 from diptych.backbones.positions import positions_of
+from diptych.backbones.roomy_cache import with_room
 
 
 _FRAMES = 2
@@ -93,4 +94,6 @@ class Qwen25VL(HFCausalLM):
 
     def new_cache(self) -> MropeCache:
         """Make an empty key/value cache for incremental decoding."""
-        return MropeCache(config=self.model.config.get_text_config())
+        cache = MropeCache(config=self.model.config.get_text_config())
+        with_room(cache)
+        return cache
