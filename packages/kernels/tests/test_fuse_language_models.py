@@ -82,6 +82,50 @@ def test_qwen_vl_turns_by_three_positions() -> None:
     torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-4)
 
 
+def _vision(**options: Any) -> Any:
+    vl = pytest.importorskip("transformers.models.qwen2_5_vl.modeling_qwen2_5_vl")
+    config = transformers.Qwen2_5_VLConfig().vision_config.__class__(
+        depth=2, hidden_size=32, intermediate_size=48, num_heads=2, out_hidden_size=24,
+        patch_size=4, window_size=16, fullatt_block_indexes=[1], **options,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = vl.Qwen2_5_VisionTransformerPretrainedModel(config).eval().to(DEVICE)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def test_the_vision_tower_of_qwen_vl_stays_what_it_is() -> None:
+    """Two pictures of different sizes; the first block attends in windows."""
+    model = _vision()
+    grid = torch.tensor([[1, 8, 4], [1, 4, 4]], device=DEVICE)
+    patches = torch.randn(48, 3 * 2 * 4 * 4, generator=torch.Generator().manual_seed(0)).to(DEVICE)
+
+    def outcome() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        model.zero_grad()
+        out = model(patches, grid)
+        out = getattr(out, "pooler_output", out)
+        out.square().mean().backward()
+        return out.detach(), {name: a.grad.clone() for name, a in model.named_parameters()
+                              if a.grad is not None}  # fmt: skip
+
+    plain = outcome()
+    report = fuse_(model)
+    assert {module.kind: module.operations for module in report.replaced} == {
+        "Qwen2_5_VLVisionBlock": ("gated_residual_norm",),
+        "Qwen2_5_VLVisionAttention": ("qk_norm_rope",),
+        "Qwen2_5_VLMLP": ("swiglu",),
+    }
+    assert len(report.replaced) == 6 and not report.kept, str(report)
+    assert plain[1].keys() == outcome()[1].keys()
+    torch.testing.assert_close(outcome(), plain, rtol=2e-4, atol=2e-4)
+    unfuse_(model)
+    assert torch.equal(outcome()[0], plain[0])
+    model.blocks[0].attn.config._attn_implementation = "flash_attention_2"
+    kept = {module.kind: module.reason for module in fuse_(model).kept}
+    assert "all pictures at once" in kept["Qwen2_5_VLVisionAttention"]
+
+
 def test_siglip_is_kept_with_a_reason() -> None:
     config = transformers.SiglipVisionConfig(
         hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,

@@ -8,6 +8,7 @@ from diptych_kernels.choice import checked_name
 from diptych_kernels.fuse.feed_forward import FEED_FORWARD
 from diptych_kernels.fuse.language_models import ATTENTION, DECODER_LAYER, VL_ATTENTION
 from diptych_kernels.fuse.lumina import DIFFUSERS_BLOCK, DIPTYCH_BLOCK
+from diptych_kernels.fuse.qwen_vision import VISION_ATTENTION, VISION_BLOCK
 from diptych_kernels.fuse.report import FuseReport, Kept, Replaced
 from diptych_kernels.fuse.rule import Rule
 
@@ -19,6 +20,8 @@ _RULES = {
         ATTENTION,
         VL_ATTENTION,
         DECODER_LAYER,
+        VISION_ATTENTION,
+        VISION_BLOCK,
         DIPTYCH_BLOCK,
         DIFFUSERS_BLOCK,
     )
@@ -33,10 +36,11 @@ _NOTHING_TO_FUSE = {
 def fuse_(model: nn.Module, *, implementation: str | None = None) -> FuseReport:
     """Makes the modules of a model that it knows call fused operations, in place.
 
-    It knows the blocks of diptych-heads' ``lumina-next``, transformers' Qwen2, Qwen2.5-VL, Qwen3
-    and Llama, and diffusers' ``LuminaNextDiT2DModel``, by the names of their classes. Such a
-    module gets a subclass of its class, with another ``forward``: parameters, submodules, keys,
-    hooks and ``isinstance`` stay as they are, no other model is touched, and :func:`unfuse_`
+    It knows the blocks of diptych-heads' ``lumina-next``, transformers' Qwen2, Qwen2.5-VL (its
+    vision tower too), Qwen3 and Llama, and diffusers' ``LuminaNextDiT2DModel``, by the names of
+    their classes. Such a module gets a subclass of its class, with another ``forward``:
+    parameters, submodules, keys, hooks and ``isinstance`` stay as they are, no other model is
+    touched, and :func:`unfuse_`
     undoes it exactly. A fused operation rounds less often than what it stands for, so that
     results agree to rounding.
 
