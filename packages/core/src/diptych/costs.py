@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from attrs import frozen
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from diptych.assembly import Assembly
 from diptych.conditions.readout import Readout
+from diptych.counting import Counter
 from diptych.errors import DiptychError, Problem, SpecError
 from diptych.spec.model import GenerateStep, ModelSpec
 from diptych.spec.wiring import OUTPUT_OF, Resolved
@@ -111,32 +111,32 @@ class _Meter:
     def understand(self) -> int:
         """Count encoder, connector, and the backbone over the picture's tokens and a prompt."""
         assert self.spec.understand is not None
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with (counter := Counter()).counting(self.parts):
             features = self._encode(self.spec.understand.encoder)
             tokens = self.parts.connector(features) if self.parts.connector is not None else features
             self._states(PROMPT + tokens.shape[1])
-        return counter.get_total_flops()
+        return counter.total
 
     def generate(self) -> int:
         """Count every step: prompt, condition, all network evaluations of its sampler, and the decoder."""
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with (counter := Counter()).counting(self.parts):
             for step in self.spec.generate:
                 self._sample(step)
             if self.spec.decode:
                 self._decode()
-        return counter.get_total_flops()
+        return counter.total
 
     def reconstruct(self) -> int:
         """Count the encoder of what is decoded, and the decoder."""
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with (counter := Counter()).counting(self.parts):
             self._encode(self.spec.decoded)
             self._decode()
-        return counter.get_total_flops()
+        return counter.total
 
     def training_sample(self) -> int:
         """Count three times the forward pass of reading a picture and of each step's loss."""
         total = self.understand() if self.spec.understand and self.spec.understand.encoder != "backbone" else 0
-        with FlopCounterMode(display=False) as counter, torch.no_grad():
+        with (counter := Counter()).counting(self.parts):
             for step in self.spec.generate:
                 self._encode(step.target)
                 head: Any = self.parts.step(step.name)["head"]
@@ -145,7 +145,7 @@ class _Meter:
                     head.loss(target.long(), *self._opening(step), torch.Generator(), self.parts.backbone)
                 else:
                     head.loss(target, *self._condition(step), torch.Generator())
-        return 3 * (total + counter.get_total_flops())
+        return 3 * (total + counter.total)
 
     def _sample(self, step: GenerateStep) -> None:
         head: Any = self.parts.step(step.name)["head"]
