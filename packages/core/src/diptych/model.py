@@ -89,6 +89,16 @@ class UnifiedModel:
 
         save(self, path, dtype=dtype, leave_out=leave_out)
 
+    def push_to_hub(self, repo_id: str, *, private: bool = False, dtype: torch.dtype | None = None) -> str:
+        """Save, and upload to a model hub with a card: -> where it is; see `diptych.checkpoint.hub.push`."""
+        from tempfile import TemporaryDirectory
+
+        from diptych.checkpoint.hub import push
+
+        with TemporaryDirectory() as folder:
+            self.save(Path(folder) / "model", dtype=dtype)
+            return push(Path(folder) / "model", repo_id, private=private)
+
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def eye(self, name: str) -> tuple[Any, Any]:

@@ -14,6 +14,7 @@ from diptych.assembly import Assembly
 from diptych.checkpoint.folder import is_folder, whole_folder
 from diptych.checkpoint.tensors import fill, own_tensors, read_tensors, write_tensors
 from diptych.errors import CheckpointError, SpecError
+from diptych.importing.fetch import fetch, is_hub_id
 from diptych.importing.origin import Origin, read_origin, write_origin
 from diptych.model import UnifiedModel
 from diptych.plugins import plugins
@@ -87,15 +88,16 @@ def load(
     """Read a checkpoint folder.
 
     Args:
-        path: the folder, or a registered name.
+        path: the folder, a registered name, or the hub id of one that was pushed (`org/name`).
         device: where the weights go.
         dtype: the type to compute in; None keeps the type in the file.
 
     Raises:
-        CheckpointError: if it is not a checkpoint, is damaged, or its tensors do not fit its spec.
+        CheckpointError: if it is not a checkpoint, cannot be fetched, is damaged, or its tensors do not fit its spec.
         SpecError: if its spec names parts that are not installed.
     """
     folder = find_file(path)
+    folder = fetch(str(path)) if is_hub_id(str(path)) and not is_folder(folder) else folder
     manifest = read_manifest(folder)
     try:
         spec = read_spec(folder / "spec.json", ModelSpec)

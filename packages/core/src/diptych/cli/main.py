@@ -20,6 +20,7 @@ COMMANDS = {
     "eval": "Score a model by a suite of metrics.",
     "import": "Read a foreign checkpoint, and write it as ours.",
     "export": "Write a model as a foreign checkpoint.",
+    "push": "Upload a checkpoint to a model hub.",
     "doctor": "Say what is installed, what works, and what failed to load.",
 }
 

@@ -12,8 +12,13 @@ from diptych.errors import CheckpointError
 _WANTED = ["*.json", "*.txt", "*.jinja", "*.model", "*.md", "*.safetensors", "*.bin", "*.pth"]
 
 
+def is_hub_id(text: str) -> bool:
+    """Say whether a text could be a hub id such as `org/name`."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", text) is not None
+
+
 def fetch(source: str | Path) -> Path:
-    """Return the folder of a foreign checkpoint, downloading it if `source` is a hub id such as `org/name`.
+    """Return the folder of a checkpoint, downloading it if `source` is a hub id such as `org/name`.
 
     Raises:
         CheckpointError: if there is no such folder, and no such id can be reached.
@@ -21,7 +26,7 @@ def fetch(source: str | Path) -> Path:
     if is_folder(Path(source)):
         return Path(source)
     text = str(source)
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", text) or text.startswith("."):
+    if not is_hub_id(text):
         raise CheckpointError(f"{text} is no folder; give the folder of a checkpoint, or a hub id such as org/name")
     from huggingface_hub import snapshot_download
 
