@@ -1,10 +1,13 @@
-"""Every network and head is traced whole, both ways, and gives what it gives plainly."""
+"""Every network, head and backbone under it is traced whole, both ways, and gives the same."""
 
 import pytest
 import torch
 from attrs import evolve
 from head_cases.small import CONDITION, GRID, HEADS, NETWORKS, TOKENS, normal, shaken
 
+from diptych.backbones.hf_causal_lm import HFCausalLMSpec
+from diptych.backbones.plain_transformer import PlainTransformerSpec
+from diptych_heads.autoregressive.specs import Autoregressive
 from diptych_heads.heads.diffusion_spec import Diffusion
 from diptych_heads.heads.specs import FlowMatching
 from diptych_heads.networks.mlp_spec import Mlp
@@ -22,6 +25,18 @@ DIFFUSION = Diffusion(
 )
 FLOW = FlowMatching(network=MLP, prediction="clean", loss_on="velocity", **GRID)
 ALL_HEADS = {"diffusion": DIFFUSION, "flow-matching": FLOW}
+BACKBONES = {
+    "plain-transformer": PlainTransformerSpec(width=16, layers=1, heads=2, vocabulary=9),
+    "hf-causal-lm": HFCausalLMSpec(
+        model_type="qwen3", width=16, layers=1, heads=2, mlp_width=16, vocabulary=9
+    ),
+}
+WRITERS = {
+    "own": Autoregressive(codes=7, condition_width=16, height=2, width=2, positions="2d"),
+    "backbone": Autoregressive(
+        codes=7, condition_width=16, height=2, width=2, ids="backbone", first_id=1
+    ),
+}
 REGRESSIONS = [name for name in HEADS if name.startswith("regression")]
 
 
@@ -72,3 +87,21 @@ def test_readouts(name):
     head, condition = shaken(HEADS[name].build()), normal(2, TOKENS, CONDITION)
     compiled = whole(head.readout)
     agree(lambda: head.readout(condition, None), lambda: compiled(condition, None), head)
+
+
+@pytest.mark.parametrize(
+    ("ids", "name"), [("own", "plain-transformer"), ("backbone", "hf-causal-lm")]
+)
+def test_writing_ids_through_a_backbone(ids, name):
+    """Logits of a whole picture after a padded prompt, through the head's tables and backbone."""
+    backbone, head = shaken(BACKBONES[name].build()), shaken(WRITERS[ids].build())
+    mask = torch.tensor([[False, True, True], [True] * 3])
+
+    def run(picture, condition, mask):
+        embeds = torch.cat([condition, head.embed(picture[:, :-1], backbone)], 1)
+        seen = torch.cat([mask, mask.new_ones(picture[:, :-1].shape)], 1)
+        return head.table.logits(backbone(embeds, seen)[:, 2:], backbone)
+
+    given = torch.tensor([[0, 6, 2, 3], [4, 4, 5, 1]]), normal(2, 3, 16), mask
+    compiled, both = whole(run), torch.nn.ModuleList([backbone, head])
+    agree(lambda: run(*given), lambda: compiled(*given), both)
