@@ -18,7 +18,6 @@ UNKNOWN = {
         "generate.latents.condition.of.2",
         "generate.latents.head.network.clean_latent",
     },
-    "janus-pro-7b": set(),
 }
 
 
