@@ -35,15 +35,21 @@ def main() -> int:
     parser.add_argument("--op", action="append", default=[], help="only this operation; repeats")
     parser.add_argument("--check", action="store_true", help="compare with reports/compile")
     parser.add_argument("--write", action="store_true", help="also write the tables there")
+    parser.add_argument("--device", choices=TARGETS, help="only this one")
+    parser.add_argument("--dtype", choices=("bf16", "fp32"), help="only this one")
     options = parser.parse_args()
+    if options.write and (options.device or options.dtype):
+        parser.error("--write writes whole tables; leave out --device and --dtype")
 
     compiled, wrong = 0, []
     for name, module in entries("compile_cases", options.op).items():
         table = REPORTS / "compile" / f"{name}.md"
         known = committed(table) if options.check else {}
+        if options.check and not made_with_this_triton(table):
+            parser.error(f"{table} is of another triton than {triton.__version__}; use --write")
         lines = [HEAD]
         print(f"\n{name}\n\n{HEAD}", flush=True)
-        for key, result in measured(module.CASES):
+        for key, result in measured(module.CASES, options.device, options.dtype):
             cells = (*key, *(str(n) for n in result.__dict__.values()))
             lines.append(f"| {' | '.join(cells)} |")
             print(lines[-1], flush=True)
@@ -58,16 +64,24 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def measured(cases: Iterable[Case]) -> Iterator[tuple[tuple[str, ...], Compiled]]:
-    """Every case for every dtype and device."""
+def measured(
+    cases: Iterable[Case], device: str | None, only: str | None
+) -> Iterator[tuple[tuple[str, ...], Compiled]]:
+    """Every case for every dtype and device, or for those named."""
+    targets = {device: TARGETS[device]} if device else TARGETS
     for case in cases:
-        for dtype in case.dtypes:
-            for name, target in TARGETS.items():
+        for dtype in [each for each in case.dtypes if only in (None, each)]:
+            for name, target in targets.items():
                 result = compile_kernel(
                     case.kernel, case.pointers(dtype), case.numbers, target,
                     case.warps(target.warp_size),
                 )  # fmt: skip
                 yield (case.name, case.size, case.flags, dtype, name), result
+
+
+def made_with_this_triton(table: Path) -> bool:
+    """Whether registers can be compared: another triton's compiler uses others."""
+    return not table.exists() or table.read_text().startswith(f"triton {triton.__version__}\n")
 
 
 def committed(table: Path) -> dict[tuple[str, ...], list[int]]:

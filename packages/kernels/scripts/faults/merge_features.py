@@ -49,6 +49,6 @@ FAULTS = (
     Fault("gradient of features: positions outside are read", _KERNELS,
           "(s >= 0) & (s < length) & (hidden == 0)", "(hidden == 0)"),
     Fault("gradient of features: mask of columns one too short", _KERNELS,
-          "live = column < width\n        d = column.to(tl.int64)\n        grad",
-          "live = column < width - 1\n        d = column.to(tl.int64)\n        grad"),
+          "live = column < width\n        d = column.to(tl.int64)\n        read",
+          "live = column < width - 1\n        d = column.to(tl.int64)\n        read"),
 )  # fmt: skip

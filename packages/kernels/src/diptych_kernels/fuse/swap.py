@@ -40,9 +40,8 @@ def fuse_(model: nn.Module, *, implementation: str | None = None) -> FuseReport:
     vision tower too), Qwen3 and Llama, and diffusers' ``LuminaNextDiT2DModel``, by the names of
     their classes. Such a module gets a subclass of its class, with another ``forward``:
     parameters, submodules, keys, hooks and ``isinstance`` stay as they are, no other model is
-    touched, and :func:`unfuse_`
-    undoes it exactly. A fused operation rounds less often than what it stands for, so that
-    results agree to rounding.
+    touched, and :func:`unfuse_` undoes it exactly. A fused operation rounds less often than what
+    it stands for, so that results agree to rounding.
 
     Args:
         model: Any module.

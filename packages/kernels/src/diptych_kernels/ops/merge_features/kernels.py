@@ -42,10 +42,10 @@ def merge_kernel(
         live = column < width
         d = column.to(tl.int64)
         at = EMBEDS + b * embed_b + s * embed_s + d * embed_d
-        out = tl.load(at, mask=live & (covered == 0), other=0.0)
+        out = tl.load(at, mask=column < tl.where(covered, 0, width), other=0.0)
         if FEATURES is not None:
             at = FEATURES + token * feature_t + d * feature_d
-            feature = tl.load(at, mask=live & covered, other=0.0)
+            feature = tl.load(at, mask=column < tl.where(covered, width, 0), other=0.0)
             out = tl.where(covered, feature.to(out.dtype), out)
         tl.store(OUT + place.to(tl.int64) * width + d, out, mask=live)
 
@@ -71,5 +71,6 @@ def gather_kernel(
         column = first + tl.arange(0, BLOCK)
         live = column < width
         d = column.to(tl.int64)
-        grad = tl.load(GRAD + b * grad_b + s * grad_s + d * grad_d, mask=live & inside, other=0.0)
+        read = column < tl.where(inside, width, 0)
+        grad = tl.load(GRAD + b * grad_b + s * grad_s + d * grad_d, mask=read, other=0.0)
         tl.store(OUT + token * width + d, grad.to(OUT.dtype.element_ty), mask=live)
