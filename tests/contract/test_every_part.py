@@ -75,6 +75,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     ],
     "condition/latent-queries": {"count": 3, "width": 8},
     "condition/prompt-states": {"width": 8},
+    "condition/states-of": {"step": "ids", "length": 3, "width": 8},
     "condition/concat": {
         "of": [{"type": "latent-queries", "count": 2, "width": 8}, {"type": "latent-queries", "count": 1, "width": 8}],
         "width": 8,

@@ -67,3 +67,48 @@ def sana_imported(sana_folders, tmp_path_factory):
         made[layout] = tmp_path_factory.mktemp("imported") / layout
         import_checkpoint("siglip2-sana", folder, made[layout], numerics="reference")
     return made
+
+
+# -- BLIP3o-NEXT -------------------------------------------------------------------------------------------------------
+
+NEXT = Path(__file__).parents[1] / "data" / "blip3o_next"
+TA_TOK = Path(__file__).parents[2] / "packages" / "encoders" / "tests" / "data" / "next_tatok.weights.safetensors"
+
+
+@pytest.fixture(scope="session")
+def next_folder(tmp_path_factory):
+    """The folder as the original code writes it, with its tokenizer of pictures; its config says what the code did."""
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path_factory.mktemp("next")
+    shutil.copy(NEXT / "next_tokenizer.json", folder / "tokenizer.json")
+    config = json.loads((NEXT / "next.config.json").read_text()) | {"ta_tok": {"heads": 4}}
+    (folder / "config.json").write_text(json.dumps(config, indent=1))
+    tower = {f"model.vision_tower.vision_tower.{name}": value for name, value in load_file(TA_TOK).items()}
+    tensors = {**load_file(NEXT / "next.weights.safetensors"), **tower}
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def next_imported(next_folder, tmp_path_factory):
+    """What it becomes under reference numerics."""
+    from diptych.importing.bring import import_checkpoint
+
+    folder = tmp_path_factory.mktemp("imported") / "next"
+    import_checkpoint("blip3o-next", next_folder, folder, include=["vision.tokens"], numerics="reference")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def next_large(next_folder, tmp_path_factory):
+    """The same with pictures of 32 x 32 latents, as the original code samples whatever it was trained with."""
+    from diptych.importing.bring import import_checkpoint
+
+    source = Path(shutil.copytree(next_folder, tmp_path_factory.mktemp("large") / "theirs"))
+    config = json.loads((source / "config.json").read_text())
+    config["sana"]["sample_size"] = 32
+    (source / "config.json").write_text(json.dumps(config))
+    folder = source.parent / "ours"
+    import_checkpoint("blip3o-next", source, folder, numerics="reference")
+    return folder

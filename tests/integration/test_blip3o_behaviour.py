@@ -88,10 +88,12 @@ def run(*arguments):
 # -- numerics ---------------------------------------------------------------------------------------------------------
 
 
-def test_every_switch_is_on_in_reference_numerics_and_stands_in_the_page(model, sana_imported):
+def test_every_switch_is_on_in_reference_numerics_and_stands_in_the_page(model, sana_imported, next_imported):
     page = (Path(__file__).parents[2] / "docs" / "blip3o.md").read_text(encoding="utf-8")
-    found = switches(model.spec)
-    found |= switches(resolve(read_spec(sana_imported["released"] / "spec.json")).spec)
+    found = {}
+    for folder in (next_imported, sana_imported["released"]):
+        found |= switches(resolve(read_spec(folder / "spec.json")).spec)
+    found |= switches(model.spec)  # last: BLIP3o-NEXT closes no turn
     assert all(found.values())
     assert all(f"`{path}`" in page for path in found)
     classes = [Prompt, *(entry.load() for entry in registry().entries() if entry.kind != "spec")]

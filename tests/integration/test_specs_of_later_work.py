@@ -13,7 +13,6 @@ from diptych.spec.structure import structure
 SPECS = sorted((Path(__file__).parent / "specs").glob("*.yaml"))
 UNKNOWN = {
     "blip3o-next-edit": {
-        "generate.latents.condition.of.0",
         "generate.latents.condition.of.1",
         "generate.latents.condition.of.2",
         "generate.latents.head.network.clean_latent",

@@ -165,8 +165,11 @@ class _Meter:
         part: Any = self.parts.step(step.name)["condition"]
         queries = getattr(step.condition, "queries", 0)
         length = PROMPT + queries
-        made = {each.name: torch.empty(1, self._target(each)[0], self.width) for each in self.spec.generate}
+        made = {name: self._written(self.spec.step(name)) for name in getattr(step.condition, "steps", ())}
         return part(Readout(self._states(length), torch.ones(1, length, dtype=torch.bool), queries, made))
+
+    def _written(self, step: GenerateStep) -> Tensor:
+        return self._states(PROMPT + self._given(step.target)[0])[:, PROMPT - 1 :]
 
     def _states(self, length: int) -> Tensor:
         return self.parts.backbone(torch.empty(1, length, self.width), torch.ones(1, length, dtype=torch.bool))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from diptych.seeds import generators
 from diptych.sequences import Sequences
 from diptych.spec.model import ModelSpec
 from diptych.tokenizers.text import TextTokenizer
+from diptych.writing import WholeRows, states_of_written
 
 
 class UnifiedModel:
@@ -150,12 +151,28 @@ class UnifiedModel:
     # -- painting --------------------------------------------------------------------------------------------------
 
     def conditions(
-        self, sequences: Sequences, step: str, made: dict[str, Tensor] | None = None
+        self, sequences: Sequences, step: str, left: Mapping[str, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Read the condition of a generate step out of painting prompts: -> condition [b q d], mask [b q]."""
+        """Read the condition of a generate step out of painting prompts: -> condition [b q d], mask [b q].
+
+        `left` are the states [b 1+n d] that earlier steps left behind, by their names; see `written`.
+        """
         part = self.parts.step(step)["condition"]
-        states = self.states(sequences, queries=part.query_embeds())
-        return part(Readout(states, sequences.mask, sequences.queries, made or {}))
+        if getattr(part, "reads_prompt", True):
+            states, mask = self.states(sequences, queries=part.query_embeds()), sequences.mask
+        else:
+            states, mask = torch.empty(len(sequences.ids), 0, self.text_width), sequences.mask[:, :0]
+        return part(Readout(states.to(self.device), mask, sequences.queries, left or {}))
+
+    def written(self, prompts: Sequence[str], step: str, ids: Tensor, *, learning: bool = False) -> Tensor:
+        """Compute the states that a step leaves behind which wrote ids [b n] after prompts: -> [b 1+n d].
+
+        They are those of the word before the ids and of each id. `learning` makes no difference, unless the step's
+        head has the switch `last_states` of reference numerics: then they are the last of the padded row.
+        """
+        if learning and getattr(self.parts.step(step)["head"], "last_states", False):
+            return WholeRows.of(self, prompts, step, ids).states(self)[:, -ids.shape[1] - 1 :]
+        return states_of_written(self, self.painting(prompts, step, learning=learning), step, ids)
 
     def opening(self, sequences: Sequences, step: str) -> tuple[Tensor, Tensor]:
         """Embed painting prompts for a head that goes on from them itself: -> embeddings [b s d], mask [b s]."""
@@ -179,6 +196,7 @@ class UnifiedModel:
     def features(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
         """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n]."""
         made: dict[str, Tensor] = {}
+        left: dict[str, Tensor] = {}
         wanted = (self.spec.painted or self.spec.generate[-1]).name
         for step in self.spec.generate:
             parts, sequences = self.parts.step(step.name), self.painting(prompts, step.name)
@@ -188,10 +206,12 @@ class UnifiedModel:
             if getattr(parts["head"], "continues", False):
                 out = parts["head"].sample(*self.opening(sequences, step.name), *how, self.parts.backbone)
             else:
-                out = parts["head"].sample(*self.conditions(sequences, step.name, made), *how)
+                out = parts["head"].sample(*self.conditions(sequences, step.name, left), *how)
             made[step.name] = parts["normalise"].inverse(out) if "normalise" in parts else out
             if step.name == wanted:
                 break
+            if any(step.name in getattr(each.condition, "steps", ()) for each in self.spec.generate):
+                left[step.name] = self.written(prompts, step.name, out)
         return made[wanted]
 
     def to_pixels(self, features: Tensor, seeds: Sequence[int]) -> Tensor:

@@ -126,6 +126,11 @@ def diptych_register_importer() -> list[Component]:
             "diptych.families.siglip2_sana.importer:Siglip2Sana",
             "the SigLIP2 -> SANA decoder, as released or as its trainer writes it",
         ),
+        Component(
+            "blip3o-next",
+            "diptych.families.blip3o_next.importer:Blip3oNext",
+            "BLIP3o-NEXT, which writes image ids and paints under their states",
+        ),
         Component("janus", "diptych.families.janus.importer:Janus", "Janus-Pro 1B and 7B, as transformers writes them"),
     ]
 
@@ -145,6 +150,11 @@ def diptych_register_spec() -> list[Component]:
             "siglip2-sana",
             "diptych.families:siglip2_sana/specs/siglip2-sana.yaml",
             "SigLIP 2 features drawn by SANA, without a language model",
+        ),
+        Component(
+            "blip3o-next-3b",
+            "diptych.families:blip3o_next/specs/blip3o-next-3b.yaml",
+            "BLIP3o-NEXT: Qwen3 writes image ids, SANA 1.5 paints under their states",
         ),
         Component(
             "janus-pro-1b",

@@ -99,9 +99,15 @@ class PromptBuilder:
             self._turn(turn, 0, ids, learned, [])
         opening, _, closing = self._template("assistant")
         self._add(ids, learned, [*opening, *closing] if learning and self.form.closed_turn else opening)
-        self._add(ids, learned, [self.tokenizer.id_of(self.form.paint_open)])
+        opens = (self.form.paint_open, self.form.paint_scale)
+        self._add(ids, learned, [self.tokenizer.id_of(token) for token in opens if token])
         self._add(ids, learned, [self.tokenizer.id_of(self.form.query_pad)] * queries)
         return Encoded(tuple(ids), tuple(learned), queries=queries)
+
+    def painted(self) -> list[int]:
+        """Return the ids after a picture that was made of ids: what closes it, and what closes the turn."""
+        close = [self.tokenizer.id_of(self.form.paint_close)] if self.form.paint_close else []
+        return [*close, *self._template("assistant")[2]]
 
     def paint_request(self, prompt: str) -> str:
         """Put a prompt into the words that ask for a picture."""

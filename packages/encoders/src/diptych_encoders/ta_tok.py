@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen, validators
+from attrs import evolve, frozen, validators
 
 from diptych.ports import Port
 from diptych.spec.part import setting
@@ -89,8 +89,8 @@ class TaTok(ImageTokenizer):
         return Port("b (grid grid) hidden_width", "the encoder's features")
 
     def preprocess(self) -> Preprocess:
-        """Stretch to size, pixels to [-1, 1]."""
-        return self.encoder().preprocess()
+        """Stretch to size, pixels to [-1, 1]; bicubic, as BLIP3o-NEXT does."""
+        return evolve(self.encoder().preprocess(), interpolation="bicubic")
 
     def build(self) -> TaTokenizer:
         """Make the module with fresh weights."""

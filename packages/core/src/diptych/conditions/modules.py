@@ -41,12 +41,32 @@ class PromptStatesModule(nn.Module):
         return readout.prompt_states
 
 
+class StatesOfModule(nn.Module):
+    """Reads the states of what an earlier step wrote."""
+
+    reads_prompt = False
+
+    def __init__(self, step: str) -> None:
+        super().__init__()
+        self.step = step
+
+    def query_embeds(self) -> None:
+        """Put nothing after the prompt."""
+        return
+
+    def forward(self, readout: Readout) -> tuple[Tensor, Tensor]:
+        """Read the states: -> condition [b 1+n d], mask [b 1+n] (all real)."""
+        states = readout.steps[self.step]
+        return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+
+
 class ConcatModule(nn.Module):
     """Reads several conditions and joins them along their tokens."""
 
     def __init__(self, conditions: Sequence[Any]) -> None:
         super().__init__()
         self.of: Any = nn.ModuleList(conditions)
+        self.reads_prompt = any(getattr(each, "reads_prompt", True) for each in conditions)
 
     def query_embeds(self) -> Tensor | None:
         """Return the queries of all parts in order, [q d]."""

@@ -16,7 +16,8 @@ class Readout:
         states: final-normed states [b s d].
         mask: real positions [b s], bool.
         queries: how many of the last positions are latent queries.
-        steps: states that earlier generate steps left behind, [b m d] by step name.
+        steps: states that earlier generate steps left behind, [b 1+n d] by step name: of the word before what was
+            written, and of each of the n ids.
     """
 
     states: Tensor

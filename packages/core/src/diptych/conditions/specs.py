@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from attrs import frozen, validators
@@ -62,6 +63,44 @@ class PromptStates(PartSpec):
 
 
 @frozen
+class StatesOf(PartSpec):
+    """The backbone's states of ids that an earlier step wrote, and of the word before them (BLIP3o-NEXT)."""
+
+    kind: ClassVar[str] = "condition"
+    step: str = setting("the earlier step: its head writes ids after the prompt")
+    length: int | None = inferred("number of ids")
+    width: int | None = inferred("width of the backbone")
+    queries: ClassVar[int] = 0
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Earlier steps that are read."""
+        return (self.step,)
+
+    @property
+    def tokens(self) -> int | None:
+        """Number of states; None where that of ids is not known."""
+        return None if self.length is None else self.length + 1
+
+    def sources(self) -> Mapping[str, str]:
+        """Take the number of ids from the step's head."""
+        return {"made": f"generate.{self.step}.head.target"}
+
+    def ports(self) -> Ports:
+        """Read one state an id, and one more."""
+        return Ports(
+            inputs={**_STATES, "made": Port("b length", "what the step writes")},
+            outputs={"condition": Port("b tokens width", "states of what was written")},
+        )
+
+    def build(self) -> nn.Module:
+        """Make the reader; it has no weights."""
+        from diptych.conditions.modules import StatesOfModule
+
+        return StatesOfModule(self.step)
+
+
+@frozen
 class Concat(PartSpec):
     """Several conditions, one after the other."""
 
@@ -75,6 +114,11 @@ class Concat(PartSpec):
     def queries(self) -> int:
         """Positions that all of them add to the prompt."""
         return sum(getattr(each, "queries", 0) for each in self.of)
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """Earlier steps that any of them reads."""
+        return tuple(name for each in self.of for name in getattr(each, "steps", ()))
 
     @property
     def total(self) -> int | None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from diptych.importing.importer import Foreign
 from diptych.importing.rules import AnyRule, rename, repeat
-from diptych.spec.part import PartSpec
+from diptych.spec.model import ModelSpec
+from diptych.spec.part import PartSpec, evolved, replace_part
 
 
 FIELDS = {
@@ -41,6 +42,21 @@ def text_config(backbone: PartSpec | None) -> dict[str, Any]:
     if spec.head_width:
         config["head_dim"] = spec.head_width
     return {**config, **dict(spec.extra), "vocab_size": spec.vocabulary}
+
+
+def settled_text(spec: ModelSpec) -> ModelSpec:
+    """Write out the sizes of a text model that a spec may leave to rules."""
+    part: Any = spec.backbone
+    if not hasattr(part, "mlp_width") or not hasattr(part, "config"):
+        return spec
+    sizes = part.config()
+    settled = evolved(
+        part,
+        kv_heads=sizes["num_key_value_heads"],
+        head_width=sizes["head_dim"],
+        mlp_width=sizes["intermediate_size"],
+    )
+    return replace_part(spec, "backbone", settled)
 
 
 def text_rules(*, tied: bool, ours: str = "backbone.model.model") -> list[AnyRule]:

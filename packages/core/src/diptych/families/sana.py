@@ -110,6 +110,18 @@ def autoencoder_section(autoencoder: Any) -> dict[str, Any]:
     }
 
 
+def released_sections(preset: str) -> dict[str, dict[str, Any]]:
+    """Return what a config would say of released networks, if it did: SANA by its preset, and its autoencoder."""
+    from diptych.plugins import registry
+
+    network = registry().load("network", "sana").preset(preset)
+    autoencoder = registry().load("autoencoder", "dc-ae").preset("sana-f32c32")
+    return {
+        NETWORK: {**network_section(network), "sample_size": network.height},
+        AUTOENCODER: autoencoder_section(autoencoder),
+    }
+
+
 def with_section(
     original: Mapping[str, Any], name: str, fields: Mapping[str, Any], released: Mapping[str, Any]
 ) -> dict[str, Any]:

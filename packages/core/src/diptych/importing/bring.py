@@ -25,6 +25,7 @@ from diptych.plugins import registry
 from diptych.prompt import PromptBuilder
 from diptych.spec.files import merge
 from diptych.spec.model import ModelSpec
+from diptych.spec.named_ids import with_named_ids
 from diptych.spec.structure import structure
 from diptych.spec.wiring import resolve
 
@@ -86,6 +87,7 @@ def import_checkpoint(
         described = read_foreign(importer, foreign, folder, numerics)
         _check_ids(described)  # before the tokens that are missing would be added
         spec = resolve(described, str(folder)).spec
+        spec = with_named_ids(spec, spec.tokenizer.build()) if spec.tokenizer else spec
         wanted = wanted_tensors(spec)
     unknown = [path for path in include if path not in importer.left_out]
     if unknown:

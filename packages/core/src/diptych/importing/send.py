@@ -20,6 +20,7 @@ from diptych.importing.stored import StoredTensors
 from diptych.importing.stream import write_stream
 from diptych.spec.files import find_file, read_spec
 from diptych.spec.model import ModelSpec
+from diptych.spec.numerics import without_switches
 from diptych.spec.structure import unstructure
 from diptych.spec.wiring import resolve
 
@@ -172,7 +173,7 @@ def comparable(spec: ModelSpec) -> dict[str, Any]:
         else:
             flat[path] = value
 
-    add(unstructure(spec), "")
+    add(unstructure(without_switches(spec)), "")
     free = (
         "name",
         "tokenizer.path",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor, nn
 
 from diptych.objectives.batch import Batch
+from diptych.spec.model import GenerateStep
+from diptych.writing import WholeRows
 
 
 class PaintObjective(nn.Module):
@@ -25,10 +29,26 @@ class PaintObjective(nn.Module):
         with torch.no_grad():  # targets never train through this loss
             target = model.normalise(step.name, batch.features(step.target)[batch.made(chosen)])
         prompts = [batch.samples[row].turns[-2].text() for row in chosen]
+        name = f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint"
         sequences, head = model.painting(prompts, step.name, learning=True), model.parts.step(step.name)["head"]
         goes_on = getattr(head, "continues", False)
-        condition, mask = (model.opening if goes_on else model.conditions)(sequences, step.name)
+        if getattr(head, "whole_text", False):
+            return {name: WholeRows.of(model, prompts, step.name, target).loss(model)}
+        if goes_on:
+            condition, mask = model.opening(sequences, step.name)
+        else:
+            condition, mask = model.conditions(sequences, step.name, self._left(batch, step, chosen, prompts))
         target, condition, mask = (each.repeat_interleave(self.draws, 0) for each in (target, condition, mask))
         own = (model.parts.backbone,) if goes_on else ()
         losses = head.loss(target, condition, mask, generator, *own)
-        return {f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint": losses.mean()}
+        return {name: losses.mean()}
+
+    @staticmethod
+    def _left(batch: Batch, step: GenerateStep, chosen: Sequence[int], prompts: Sequence[str]) -> dict[str, Tensor]:
+        """Compute the states that earlier steps would have left behind, had they written the true ids."""
+        model = batch.model
+        left = {}
+        for name in getattr(step.condition, "steps", ()):
+            ids = batch.features(model.spec.step(name).target)[batch.made(chosen)]
+            left[name] = model.written(prompts, name, ids, learning=True)
+        return left

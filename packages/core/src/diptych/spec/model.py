@@ -65,6 +65,10 @@ class Prompt:
     image_pad: str = setting("token standing for one feature of an image", default="<|image_pad|>")
     image_close: str = setting("token after the features of an image", default="<|vision_end|>")
     paint_open: str = setting("token that starts a picture to be made", default="<|paint|>")
+    paint_scale: str = setting(
+        "token after it that says the scale of what is made, as BLIP3o-NEXT has; empty for none", default=""
+    )
+    paint_close: str = setting("token after a picture that was made of ids; empty for none", default="")
     query_pad: str = setting("token standing for one latent query", default="<|query_pad|>")
     think_open: str = setting("token that starts a thought of the assistant; empty for none", default="")
     think_close: str = setting("token that ends a thought", default="")
@@ -80,8 +84,9 @@ class Prompt:
         found = [token.replace("{role}", role) for token in _TOKENS.findall(shared) for role in ROLES]
         for role in ROLES:
             found += _TOKENS.findall(self.form_of(role)) if role in self.turns else []
+        rare = (self.start, self.paint_scale, self.paint_close, self.think_open, self.think_close)
         own = [self.image_open, self.image_pad, self.image_close, self.paint_open, self.query_pad]
-        return tuple(dict.fromkeys([*found, *own, *filter(None, (self.start, self.think_open, self.think_close))]))
+        return tuple(dict.fromkeys([*found, *own, *filter(None, rare)]))
 
     def form_of(self, role: str) -> str:
         """Return the form of a role's turns, holding {content}."""

@@ -24,6 +24,11 @@ def unfollow(spec: Any, on: bool) -> Any:
     return _switched(spec, lambda value: None if value else value) if on else spec
 
 
+def without_switches(spec: Any) -> Any:
+    """Return a spec in which every switch is left out, also those that were given."""
+    return _switched(spec, lambda value: None)
+
+
 def switches(spec: Any) -> dict[str, bool | None]:
     """Return every switch of a spec by its path: on, off, or left out."""
     found: dict[str, bool | None] = {}

@@ -101,7 +101,8 @@ def _condition(example: Example, module: Any, inputs: Given, _: Sequence[Generat
     if queries is not None:
         states = torch.cat([states, queries.to(states).expand(len(states), -1, -1)], 1)
     mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
-    condition, real = module(Readout(states, mask, count))
+    left = states[:, :1].expand(-1, getattr(example.spec, "tokens", None) or 1, -1)
+    condition, real = module(Readout(states, mask, count, dict.fromkeys(getattr(example.spec, "steps", ()), left)))
     assert real.shape == condition.shape[:2], "the mask is not one flag a condition token"
     assert real.dtype == torch.bool
     return {"condition": condition}

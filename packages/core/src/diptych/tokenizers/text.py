@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer
@@ -34,10 +36,24 @@ class TextTokenizer:
         return self._size or self._tokenizer.get_vocab_size(with_added_tokens=True)
 
     def encode(self, text: str, *, special: bool = False) -> list[int]:
-        """Turn text into ids. Only with `special` do names of special tokens in the text become their ids."""
-        self._tokenizer.encode_special_tokens = not special
+        """Turn text into ids. Only with `special` do names of special tokens in the text become their ids.
+
+        Nor do other words that were added to a tokenizer without calling them special, such as BLIP3o-NEXT's `<I5>`.
+        """
+        tokenizer = self._tokenizer if special else self._plain
+        tokenizer.encode_special_tokens = not special
         text = text.encode("utf-8", "replace").decode("utf-8")  # what a terminal could not decode becomes "?"
-        return self._tokenizer.encode(text, add_special_tokens=False).ids
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    @cached_property
+    def _plain(self) -> Tokenizer:
+        """Return the tokenizer without the words that were added and could be typed."""
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        if all(each.special for each in added):
+            return self._tokenizer
+        data = json.loads(self._tokenizer.to_str())
+        kept = [each for each in data["added_tokens"] if each["special"]]
+        return Tokenizer.from_str(json.dumps({**data, "added_tokens": kept}))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Turn ids into text, special tokens left out."""

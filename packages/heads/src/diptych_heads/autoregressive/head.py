@@ -38,6 +38,8 @@ class AutoregressiveHead(nn.Module):
         kept: tuple[int, int],
         own_null: bool = True,
         null_id: int | None = None,
+        whole_text: bool = False,
+        last_states: bool = False,
     ) -> None:
         """Put the pieces together.
 
@@ -53,6 +55,8 @@ class AutoregressiveHead(nn.Module):
             kept: tokens at the start and at the end of a prompt that stay in its null.
             own_null: the others are replaced by an embedding of the head's own, zero at first.
             null_id: otherwise the word of the backbone that replaces them.
+            whole_text: whoever trains this head learns every word of the sequence.
+            last_states: in training, later steps read the last states of the padded sequence.
         """
         super().__init__()
         self.table: Any = table
@@ -60,6 +64,7 @@ class AutoregressiveHead(nn.Module):
         self.how = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
         self.drop_prompt, self.kept = drop_prompt, kept
         self.null_id = null_id
+        self.whole_text, self.last_states = whole_text, last_states
         self.null = nn.Parameter(torch.zeros(width)) if own_null else None
         rows, columns = grid
         self.rows = nn.Parameter(torch.zeros(rows, width)) if two_axes else None
@@ -93,7 +98,8 @@ class AutoregressiveHead(nn.Module):
         seen = torch.cat([mask, mask.new_ones(target[:, :-1].shape)], 1)
         states = backbone(embeds, seen)[:, condition.shape[1] - 1 :]
         logits = at_least_float32(self.table.logits(states, backbone))
-        return functional.cross_entropy(logits.mT, target, reduction="none").mean(1)
+        wanted = target + self.table.place(target)
+        return functional.cross_entropy(logits.mT, wanted, reduction="none").mean(1)
 
     @torch.no_grad()
     def sample(
@@ -147,7 +153,8 @@ class AutoregressiveHead(nn.Module):
             if guided and guidance is not None:
                 conditional, null = logits.chunk(2)
                 logits = guidance.combine(conditional, null, t)
-            chosen.append(pick(logits, drawn[:, index], **self.how))  # type: ignore[arg-type]
+            picked = pick(logits, drawn[:, index], **self.how)  # type: ignore[arg-type]
+            chosen.append(picked - self.table.place(picked))
             if index + 1 < count:
                 embeds = self.embed(chosen[-1][:, None], backbone, first=index)
                 embeds = torch.cat([embeds, embeds]) if guided else embeds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from attrs import frozen, validators
 
 from diptych.ports import Port, Ports
-from diptych.spec.part import PartSpec, inferred, setting
+from diptych.spec.part import PartSpec, deviation, inferred, setting
 from diptych_heads.sizes import known
 
 
@@ -27,6 +27,7 @@ class Autoregressive(PartSpec):
     """
 
     kind: ClassVar[str] = "head"
+    continues: ClassVar[bool] = True
     codes: int = setting("number of image ids", check=_POSITIVE)
     ids: Literal["own", "backbone"] = setting(
         "where ids are embedded and scored: by tables of their own, or as words of the backbone",
@@ -88,6 +89,20 @@ class Autoregressive(PartSpec):
         default=None,
         check=validators.optional(validators.ge(0)),
     )
+    unconstrained: bool | None = deviation(
+        "with `ids: backbone`, score every word and not image ids alone, as BLIP3o-NEXT does: "
+        "words of text can be drawn in the middle of a picture"
+    )
+    whole_text: bool | None = deviation(
+        "with `ids: backbone`, learn the system's and the user's words too and what closes the "
+        "picture and the turn, as BLIP3o-NEXT does, whose labels are never masked; one mean over "
+        "all words of the batch"
+    )
+    last_states: bool | None = deviation(
+        "with `ids: backbone`, let later steps read in training the last states of the padded row, "
+        "as BLIP3o-NEXT does, whose test of the length looks at the width: what closes the turn "
+        "and padding included, and not what is read when a picture is made"
+    )
     condition_width: int | None = inferred("width of the backbone")
     height: int | None = inferred("rows of ids")
     width: int | None = inferred("columns of ids")
@@ -120,7 +135,7 @@ class Autoregressive(PartSpec):
 
         width = known(self, "condition_width")
         table = (
-            BackboneTable(self.codes, self.first_id)
+            BackboneTable(self.codes, self.first_id, bool(self.unconstrained))
             if self.ids == "backbone"
             else OwnTable(
                 self.codes,
@@ -142,4 +157,6 @@ class Autoregressive(PartSpec):
             kept=(self.keep_first, self.keep_last),
             own_null=self.null_token is None and self.null_id is None,
             null_id=self.null_id,
+            whole_text=bool(self.whole_text) and self.ids == "backbone",
+            last_states=bool(self.last_states) and self.ids == "backbone",
         )

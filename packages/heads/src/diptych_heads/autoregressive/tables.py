@@ -30,26 +30,43 @@ class OwnTable(nn.Module):
             x = layer(functional.gelu(x))
         return x
 
+    def place(self, like: Tensor) -> int:
+        """Return where image id 0 stands among the scores."""
+        return 0
+
     def logits(self, states: Tensor, backbone: Any) -> Tensor:
         """Score image ids: states `… d -> … codes`."""
         return self.output(functional.gelu(self.hidden(states)))
 
 
 class BackboneTable(nn.Module):
-    """Image id i is word `first + i` of the backbone; no other word can be chosen."""
+    """Image id i is word `first + i` of the backbone; no other can be chosen, unless all can."""
 
-    def __init__(self, codes: int, first: int | None) -> None:
-        """Take the number of ids and the first one's word, None where it is not looked up yet."""
+    def __init__(self, codes: int, first: int | None, unconstrained: bool = False) -> None:
+        """Take the number of ids and the first one's word, None where it is not looked up yet.
+
+        With `unconstrained`, other words are scored too; they are ids below 0 or from `codes` on.
+        """
         super().__init__()
-        self.codes, self.first = codes, first
+        self.codes, self.first, self.unconstrained = codes, first, unconstrained
+
+    def words(self, ids: Tensor) -> Tensor:
+        """Return the words of image ids."""
+        return ids + self._start(ids)
 
     def embed(self, ids: Tensor, backbone: Any) -> Tensor:
         """Embed image ids `… -> … d`."""
-        return backbone.embed(ids + self._start(ids))
+        return backbone.embed(self.words(ids))
+
+    def place(self, like: Tensor) -> int:
+        """Return where image id 0 stands among the scores."""
+        return self._start(like) if self.unconstrained else 0
 
     def logits(self, states: Tensor, backbone: Any) -> Tensor:
         """Score image ids: states `… d -> … codes`."""
         start = self._start(states)
+        if self.unconstrained:
+            return backbone.logits(states)
         return backbone.logits(states)[..., start : start + self.codes]
 
     def _start(self, like: Tensor) -> int:

@@ -16,6 +16,7 @@ from diptych.families.sana import (
     describe_autoencoder,
     describe_network,
     network_section,
+    released_sections,
     settled_network,
     with_section,
 )
@@ -131,7 +132,7 @@ class Siglip2Sana(Importer):
         latents = drawer.autoencoder.grid
         said = {"num_hidden_layers": tower.depth, "num_attention_heads": tower.heads}
         network = {**network_section(drawer.network), "sample_size": latents}
-        released = _released_sections()
+        released = released_sections("1.6b-512")
         config = {**original, "num_pooled_tokens": tower.pool_to**2 if tower.pool_to else -1}
         config |= with_section(original, ENCODER, said, TOWERS.get(tower.hidden_width, {}))
         config |= with_section(original, NETWORK, network, released[NETWORK])
@@ -189,16 +190,4 @@ def _encoder(foreign: Foreign, prefix: str) -> dict[str, Any]:
         "layer": -2,
         "resize": "shorter-side",
         **({"pool_to": isqrt(pooled)} if pooled != -1 else {}),
-    }
-
-
-def _released_sections() -> dict[str, dict[str, Any]]:
-    """Return what the config would say of the released networks, if it did."""
-    from diptych.plugins import registry
-
-    network = registry().load("network", "sana").preset("1.6b-512")
-    autoencoder = registry().load("autoencoder", "dc-ae").preset("sana-f32c32")
-    return {
-        NETWORK: {**network_section(network), "sample_size": 16},
-        AUTOENCODER: autoencoder_section(autoencoder),
     }
