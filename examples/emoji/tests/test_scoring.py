@@ -49,6 +49,19 @@ def test_real_scenes_stand_beside_the_spread(model: UnifiedModel) -> None:
         assert score.interval is None
 
 
+def test_pictures_of_a_regression_head_do_not_differ() -> None:
+    changes = {
+        "head": "{type: regression, hidden_width: 96, layers: 1, heads: 3}",
+        "sampler": "null",
+        "guidance": "null",
+        "normalise": "null",
+    }
+    overrides = [f"generate.features.{key}={value}" for key, value in changes.items()]
+    model = diptych.build(diptych.read_spec("emoji-quick", overrides=overrides))
+    suite = Suite("s", {"d": Diversity(per_tag=1, pictures=2)})
+    assert [score.value for score in evaluate(model, suite)] == pytest.approx([0, 0], abs=1e-5)
+
+
 def test_seeds_of_painting_are_told_apart(model: UnifiedModel) -> None:
     one, *_ = evaluate(model, Suite("s", {"p": Painting(per_tag=2, only="colors")}))
     three, *_ = evaluate(model, Suite("s", {"p": Painting(per_tag=2, only="colors", seeds=3)}))
