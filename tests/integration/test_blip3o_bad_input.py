@@ -100,6 +100,47 @@ def test_a_truncated_file(folder):
     assert "not a whole safetensors file" in refused(folder)
 
 
+def test_missing_shards(folder):
+    whole = load_file(folder / "model.safetensors")
+    names = {name: f"model-0000{1 + index % 3}-of-00003.safetensors" for index, name in enumerate(sorted(whole))}
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": names}))
+    own = {name: value for name, value in whole.items() if names[name].startswith("model-00002")}
+    save_file(own, folder / "model-00002-of-00003.safetensors")
+    text = refused(folder)
+    assert "lacks 2 of 3 shards: model-00001-of-00003.safetensors, model-00003-of-00003.safetensors" in text
+
+
+def test_the_other_released_size(folder):
+    """A config of the 8B model beside the weights of a smaller one."""
+    config(folder, hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4)
+    with pytest.raises((CheckpointError, SpecError)):
+        import_checkpoint("blip3o", folder, folder.parent / "ours")
+    assert not (folder.parent / "ours").exists()
+
+
+def test_weights_of_a_newer_transformers(folder):
+    """Version 5 calls the tensors of the language model otherwise; nothing of them is guessed."""
+
+    def change(found):
+        for name in [each for each in found if each.startswith("model.layers.")]:
+            found[name.replace("model.", "model.language_model.", 1)] = found.pop(name)
+
+    tensors(folder, change)
+    text = refused(folder)
+    assert "unexpected: model.language_model.layers.0.input_layernorm.weight F32 [64]" in text
+    assert "missing: nothing in the checkpoint becomes backbone.model.model.language_model.layers.0" in text
+
+
+def test_nothing_is_read_before_all_is_checked(folder, monkeypatch):
+    """Problems of names and shapes are told before memory is spent on a tensor."""
+    from diptych.importing.stored import StoredTensors
+
+    config(folder, n_query=64)
+    monkeypatch.setattr(StoredTensors, "read", lambda *_: pytest.fail("a tensor was read"))
+    assert "model.latent_queries gives [16, 64]" in refused(folder)
+
+
 def test_a_tokenizer_whose_ids_are_others(folder):
     config(folder, image_token_id=450)
     assert "'<|image_pad|>' is 455 in the tokenizer, but 450 in the spec" in refused(folder, SpecError)
