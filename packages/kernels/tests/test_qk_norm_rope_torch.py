@@ -90,3 +90,19 @@ def test_a_graph_can_be_checkpointed_and_used_twice(implementation: str, norm: s
 @needs_triton
 def test_a_second_derivative_is_refused_not_wrong() -> None:
     machinery.assert_refuses_second_derivative(_loss, _inputs())
+
+
+@pytest.mark.parametrize("norm", ["row", "head"])
+def test_module_is_the_function_with_its_weights(norm: str) -> None:
+    inputs = _inputs(norm=norm)
+    pairs = "adjacent" if norm == "row" else "halves"
+    module = diptych_kernels.QkNormRope(
+        HEADS, KV_HEADS, WIDTH, norm=norm, pairs=pairs, implementation="reference", device=DEVICE
+    )
+    names = ("q_weight", "k_weight", "q_bias", "k_bias")
+    state = {n: a for n, a in zip(names, inputs[4:], strict=True) if a is not None}
+    assert dict(module.named_parameters()).keys() == state.keys()
+    module.load_state_dict(state)
+    assert all(map(torch.equal, module(*inputs[:4]), _call(inputs, "reference")))
+    with pytest.raises(ValueError, match="norm must be one of head, row, got 'layer'"):
+        diptych_kernels.QkNormRope(1, 1, 2, norm="layer")

@@ -16,7 +16,7 @@ from diptych_kernels.functional import (
     swiglu,
 )
 from diptych_kernels.fuse import FuseReport, fuse_, unfuse_
-from diptych_kernels.modules import GatedResidualNorm
+from diptych_kernels.modules import GatedResidualNorm, QkNormRope
 
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ __all__ = [
     "FuseReport",
     "GatedResidualNorm",
     "ImplementationUnavailableError",
+    "QkNormRope",
     "Rejection",
     "explain",
     "flow_interpolate",
