@@ -38,7 +38,7 @@ def chart(lines: Mapping[str, Mapping[int, float]]) -> str:
         body.append(f'<text x="{_EDGE - 6}" y="{y}" text-anchor="end">{value:.2g}</text>')
     middle = _WIDTH / 2
     body.append(f'<text x="{middle}" y="{_HEIGHT - 10}" text-anchor="middle">evaluations</text>')
-    body.append(f'<text x="{_EDGE}" y="24">distance to the exact solution</text>')
+    body.append(f'<text x="{_EDGE}" y="24">distance to the exact solution, median sample</text>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
         f'font-family="sans-serif" font-size="12">{"".join(body)}</svg>\n'
