@@ -302,3 +302,26 @@ def test_ids_of_a_config_that_disagree_with_the_tokenizer(next_folder, tmp_path)
 def test_another_family(blip3o_folder, tmp_path):
     with pytest.raises(diptych.errors.CheckpointError, match="main branch are read by `blip3o`"):
         import_checkpoint("blip3o-next", blip3o_folder, tmp_path / "ours")
+
+
+@pytest.mark.parametrize("numerics", ["clean", "reference"])
+def test_both_steps_train_from_samples(next_folder, next_imported, numerics, tmp_path):
+    from diptych.data.squares import Squares
+    from diptych.objectives.batch import Batch
+    from diptych.objectives.paint import PaintObjective
+
+    folder = next_imported
+    if numerics == "clean":
+        folder = tmp_path / "clean"
+        import_checkpoint("blip3o-next", next_folder, folder, include=["vision.tokens"])
+    model = diptych.load(folder)
+    model.parts.train()
+    squares = Squares(image_size=32, task="paint").build()
+    batch, generator = Batch(model, [squares.sample(index) for index in range(2)]), torch.Generator().manual_seed(0)
+    losses = {**PaintObjective("ids", 1)(batch, generator), **PaintObjective("latents", 1)(batch, generator)}
+    assert losses.keys() == {"paint/ids", "paint/latents"}
+    sum(losses.values()).backward()
+    trained = {name for name, each in model.parts.named_parameters() if each.grad is not None and each.grad.any()}
+    slots = {"backbone.model", "generate.latents"}
+    assert {".".join(name.split(".")[:2]) for name in trained} == slots
+    assert any("connector" in name for name in trained)

@@ -10,6 +10,7 @@ from diptych.errors import RequestError, SpecError
 from diptych.prompt import PromptBuilder
 from diptych.spec.model import Prompt
 from diptych.tokenizers.bytes import BytesTokenizer
+from diptych.tokenizers.text import TextTokenizer
 
 
 FORM = Prompt()
@@ -205,3 +206,15 @@ def test_spaces_before_the_content_are_learned_with_it_and_stop_is_the_answers_e
 def test_forms_that_cannot_be_are_refused(turns, why):
     with pytest.raises(ValueError, match=why):
         Prompt(turns=turns)
+
+
+def test_added_words_that_are_not_special_cannot_be_typed_either():
+    from tokenizers import Tokenizer
+
+    inner = Tokenizer.from_str(TOKENIZER._tokenizer.to_str())
+    inner.add_tokens(["<I5>"])
+    own = TextTokenizer(inner, ("<|a|>",))
+    word = own.id_of("<I5>")
+    assert word in own.encode("see <I5>", special=True)
+    assert word not in own.encode("see <I5>")
+    assert own.decode(own.encode("see <I5>")) == "see <I5>"

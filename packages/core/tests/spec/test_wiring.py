@@ -178,3 +178,15 @@ def test_what_is_decoded_may_be_named_by_its_part():
     spec = resolve(model_spec(decode={"of": "eye"})).spec
     assert spec.decoded == "eye"
     assert spec.painted.name == "features"
+
+
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [("idz", "'idz' is not there"), ("features", "'features' is not there"), ("first", "does not write ids")],
+)
+def test_states_are_read_only_of_an_earlier_step_that_writes(step, says):
+    own = MODEL["generate"][0]
+    steps = [{**own, "name": "first"}, {**own, "condition": {"type": "states-of", "step": step}}]
+    with pytest.raises(SpecError) as caught:
+        resolve(structure({**model_data(), "generate": steps}, ModelSpec))
+    assert any(says in each.message for each in caught.value.problems)
