@@ -115,7 +115,7 @@ class Janus(Importer):
         ]
 
     def settled(self, spec: ModelSpec) -> ModelSpec:
-        """Write out the sizes that a spec may leave to rules."""
+        """Write out the sizes that a spec may leave to rules, and leave out the id that a name decides."""
         backbone: Any = spec.backbone
         fields = backbone.config()
         spec = replace_part(
@@ -129,6 +129,9 @@ class Janus(Importer):
             ),
         )
         eye: Any = spec.vision["siglip"]
+        head: Any = spec.generate[0].head
+        if head.null_token is not None:
+            spec = replace_part(spec, "generate.tokens.head", evolved(head, null_id=None))
         return replace_part(spec, "vision.siglip", evolved(eye, mlp_width=eye.inner_width))
 
     def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:
