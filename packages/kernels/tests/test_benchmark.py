@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import torch
-from kernel_tests.devices import DEVICE, HAS_TRITON, needs_triton
+from kernel_tests.devices import DEVICE, needs_triton
 from kernel_tests.effort import PROFILE
 from torch import Tensor
 
@@ -22,7 +22,6 @@ SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 pytestmark = pytest.mark.skipif(
     not (SCRIPTS / "benchmark.py").exists(), reason="the scripts are not beside the tests"
 )
-OURS = "triton" if HAS_TRITON else "reference"
 COPY = 3000.0  # GB/s
 
 
@@ -36,8 +35,10 @@ def _small() -> dict[str, list[list[Tensor]]]:
     def learned(*shapes: tuple[int, ...]) -> list[Tensor]:
         return [draw(*shape).requires_grad_() for shape in shapes]
 
-    row, head, numbers = (2, 3, 8), (2, 3, 4, 8), [torch.tensor(a) for a in (-0.1, 3.0, 0.9)]
-    labels, spans = torch.tensor([0, 6, 3]), torch.tensor([[0, 1, 2], [1, 1, 2]])
+    row, head = (2, 3, 8), (2, 3, 4, 8)
+    numbers = [torch.tensor(a, device=DEVICE) for a in (-0.1, 3.0, 0.9)]
+    labels = torch.tensor([0, 6, 3], device=DEVICE)
+    spans = torch.tensor([[0, 1, 2], [1, 1, 2]], device=DEVICE)
     return {
         "flow_matching": [
             [draw(*row), draw(*row), draw(2)],
