@@ -168,6 +168,9 @@ SPEC_ONLY: dict[str, dict[str, Any]] = {
     "metric/emoji-reconstruction": {},
     "metric/easy-vqa": {},
     "importer/blip3o": {},
+    "importer/blip3o-next": {},
+    "importer/janus": {},
+    "importer/siglip2-sana": {},
 }
 ENTRIES = {f"{entry.kind}/{entry.component.name}": entry for entry in registry().entries() if entry.kind != "spec"}
 

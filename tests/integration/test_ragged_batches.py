@@ -94,6 +94,16 @@ def test_painting(loaded):
 
 
 @torch.inference_mode()
+def test_painting_away_from_negative_prompts(loaded):
+    model, atol = loaded
+    away = PROMPTS[::-1]
+    together = model.features(PROMPTS, range(5), away)
+    rows = zip(PROMPTS, range(5), away, strict=True)
+    alone = torch.cat([model.features([prompt], [seed], [no]) for prompt, seed, no in rows])
+    torch.testing.assert_close(together, alone, atol=atol, rtol=0)
+
+
+@torch.inference_mode()
 def test_features_and_reconstruction(loaded):
     model, atol = loaded
     target = model.spec.generate[0].target

@@ -311,3 +311,10 @@ def test_a_pillow_image_and_an_array_are_the_same_picture():
 def test_a_head_of_text_learns_by_the_tied_matrix():
     states, labels = torch.randn(3, 16), torch.tensor([1, 2, 3])
     assert TiedText().loss(states, labels, build().parts.backbone).shape == (3,)
+
+
+def test_a_negative_prompt_without_guidance_is_refused():
+    with pytest.raises(RequestError, match="no step of this model has any"):
+        build().generate("a", negative="b")
+    with pytest.raises(RequestError, match="2 negative prompts for 1 prompts"):
+        build().generate("a", negative=["b", "c"])

@@ -233,6 +233,21 @@ def test_the_null_may_be_a_word_of_the_backbone(janus, ours, generator):
         evolve(OWN, null_token="<pad>").build().without_prompt(condition, MASK, backbone)
 
 
+def test_negative_prompts_stand_in_the_place_of_the_null(ours):
+    backbone, head = ours
+    condition, guidance = backbone.embed(IDS), ClassifierFree(scale=5.0).build()
+
+    def written(null, guidance=guidance):
+        more = {"guidance": guidance, "backbone": backbone, "null": null}
+        return head.sample(condition, MASK, generators([0, 1]), **more)
+
+    own = head.without_prompt(condition, MASK, backbone), MASK
+    assert torch.equal(written(own), written(None))
+    assert not torch.equal(written((condition.flip(1), MASK)), written(None))
+    with pytest.raises(RequestError, match="act through guidance"):
+        written(own, None)
+
+
 def test_dropped_prompts_train_the_null(generator):
     backbone, head = plain(), evolve(OWN, drop_prompt=1.0, positions="2d").build().double()
     ids, condition = torch.arange(32).view(2, 16) % CODES, normal(2, 6, 32).double()

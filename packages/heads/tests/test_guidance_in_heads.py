@@ -22,8 +22,9 @@ def conditions():
     return normal(3, 6, CONDITION).double()
 
 
-def sampled(head, condition, guidance=None, steps=1, mask=None):
-    return head.sample(condition, mask, generators([1, 2, 3]), Euler(steps).build(), guidance)
+def sampled(head, condition, guidance=None, steps=1, mask=None, null=None):
+    seeded = generators([1, 2, 3])
+    return head.sample(condition, mask, seeded, Euler(steps).build(), guidance, null)
 
 
 @pytest.mark.parametrize("aware", [True, False])
@@ -113,3 +114,26 @@ def test_guidance_that_acts_is_quiet():
         warnings.simplefilter("error")
         for guidance in (ClassifierFree(2.0), ClassifierFree(1.0), Projected(momentum=-0.5)):
             sampled(head_of(), conditions(), guidance.build(), 2)
+
+
+@pytest.mark.parametrize("network", ["dit", "lumina-next"])
+def test_negative_prompts_stand_in_the_place_of_the_null_condition(network):
+    torch.manual_seed(0)
+    head = shaken(FlowMatching(network=NETWORKS[network], **GRID).build()).double()
+    condition, away = conditions(), normal(3, 6, CONDITION).double().flip(0)
+    mask = torch.tensor([[True] * 6, [False, True, True, True, True, True], [True] * 6])
+    null = (away, mask.flip(0))
+    guidance = ClassifierFree(scale=3.0).build()
+    plain = sampled(head, condition, None, 1, mask)
+    led = sampled(head, away, None, 1, mask.flip(0))
+    found = sampled(head, condition, guidance, 1, mask, null)
+    torch.testing.assert_close(found, led + 3 * (plain - led), atol=1e-10, rtol=0)
+
+
+@pytest.mark.parametrize("guidance", [None, ClassifierFree(scale=1.0).build()])
+def test_negative_prompts_that_cannot_act_are_refused(guidance):
+    null = (conditions(), torch.ones(3, 6, dtype=torch.bool))
+    with pytest.raises(RequestError, match="act through guidance"):
+        head_of().sample(
+            conditions(), None, generators([1, 2, 3]), Euler(1).build(), guidance, null
+        )

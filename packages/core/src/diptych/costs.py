@@ -141,32 +141,28 @@ class _Meter:
                 self._encode(step.target)
                 head: Any = self.parts.step(step.name)["head"]
                 target = torch.empty(1, *self._target(step, normalised=True))
-                if getattr(head, "continues", False):
-                    head.loss(target.long(), *self._opening(step), torch.Generator(), self.parts.backbone)
-                else:
-                    head.loss(target, *self._condition(step), torch.Generator())
+                condition, mask, own = self._for_head(step)
+                target = target.long() if self.spec.vision[step.target].kind == "image_tokenizer" else target
+                head.loss(target, condition, mask, torch.Generator(), **own)
         return 3 * (total + counter.total)
 
     def _sample(self, step: GenerateStep) -> None:
         head: Any = self.parts.step(step.name)["head"]
         sampler = step.sampler.build() if step.sampler else None
         guidance = step.guidance.build() if step.guidance else None
-        if getattr(head, "continues", False):
-            opening = self._opening(step)
-            head.sample(*opening, [torch.Generator()], sampler, guidance, self.parts.backbone)
-        else:
-            head.sample(*self._condition(step), [torch.Generator()], sampler, guidance)
+        condition, mask, own = self._for_head(step)
+        head.sample(condition, mask, [torch.Generator()], sampler, guidance, **own)
 
-    def _opening(self, step: GenerateStep) -> tuple[Tensor, Tensor]:
-        length = PROMPT + getattr(step.condition, "queries", 0)
-        return torch.empty(1, length, self.width), torch.ones(1, length, dtype=torch.bool)
-
-    def _condition(self, step: GenerateStep) -> tuple[Tensor, Tensor]:
+    def _for_head(self, step: GenerateStep) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """As `UnifiedModel.for_head`, for one prompt."""
         part: Any = self.parts.step(step.name)["condition"]
         queries = getattr(step.condition, "queries", 0)
         length = PROMPT + queries
+        mask = torch.ones(1, length, dtype=torch.bool)
+        if getattr(step.head, "continues", False):
+            return torch.empty(1, length, self.width), mask, {"backbone": self.parts.backbone}
         made = {name: self._written(self.spec.step(name)) for name in getattr(step.condition, "steps", ())}
-        return part(Readout(self._states(length), torch.ones(1, length, dtype=torch.bool), queries, made))
+        return *part(Readout(self._states(length), mask, queries, made)), {}
 
     def _written(self, step: GenerateStep) -> Tensor:
         return self._states(PROMPT + self._given(step.target)[0])[:, PROMPT - 1 :]

@@ -19,7 +19,7 @@ from diptych.importing.origin import Origin
 from diptych.prompt import Encoded, PromptBuilder
 from diptych.seeds import generators
 from diptych.sequences import Sequences
-from diptych.spec.model import ModelSpec
+from diptych.spec.model import GenerateStep, ModelSpec
 from diptych.tokenizers.text import TextTokenizer
 from diptych.writing import WholeRows, states_of_written
 
@@ -179,6 +179,17 @@ class UnifiedModel:
         embeds = self.parts.backbone.embed(sequences.ids)
         return sequences.merge(embeds, None, self.parts.step(step)["condition"].query_embeds()), sequences.mask
 
+    def for_head(
+        self, sequences: Sequences, step: str, left: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """Compute what a step's head works from: -> condition [b q d], mask [b q], and what it takes by name.
+
+        A head that goes on from the prompt itself gets the prompt's embeddings, and the backbone to run over them.
+        """
+        if getattr(self.spec.step(step).head, "continues", False):
+            return *self.opening(sequences, step), {"backbone": self.parts.backbone}
+        return *self.conditions(sequences, step, left), {}
+
     def painting(self, prompts: Sequence[str], step: str, *, learning: bool = False) -> Sequences:
         """Encode prompts for a generate step, placeholders for its queries included."""
         queries = getattr(self.spec.step(step).condition, "queries", 0)
@@ -193,26 +204,39 @@ class UnifiedModel:
         parts = self.parts.step(step)
         return parts["normalise"](target) if "normalise" in parts else target
 
-    def features(self, prompts: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n]."""
+    def features(self, prompts: Sequence[str], seeds: Sequence[int], negatives: Sequence[str] | None = None) -> Tensor:
+        """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n].
+
+        Negative prompts, one a prompt, stand in the place of the null condition in every step that reads prompts and
+        has guidance.
+
+        Raises:
+            RequestError: if there are negative prompts, and no step has guidance.
+        """
+        if negatives and not any(map(self._takes_negatives, self.spec.generate)):
+            raise RequestError("negative prompts act through guidance, and no step of this model has any")
         made: dict[str, Tensor] = {}
         left: dict[str, Tensor] = {}
         wanted = (self.spec.painted or self.spec.generate[-1]).name
         for step in self.spec.generate:
-            parts, sequences = self.parts.step(step.name), self.painting(prompts, step.name)
+            parts, many = self.parts.step(step.name), len(prompts)
+            texts = [*prompts, *negatives] if negatives and self._takes_negatives(step) else prompts
+            condition, mask, own = self.for_head(self.painting(texts, step.name), step.name, left)
+            if len(texts) > many:
+                own["null"] = condition[many:], mask[many:]
             sampler = step.sampler.build() if step.sampler else None
             guidance = step.guidance.build() if step.guidance else None
-            how: tuple[Any, ...] = (generators(seeds), sampler, guidance)
-            if getattr(parts["head"], "continues", False):
-                out = parts["head"].sample(*self.opening(sequences, step.name), *how, self.parts.backbone)
-            else:
-                out = parts["head"].sample(*self.conditions(sequences, step.name, left), *how)
+            out = parts["head"].sample(condition[:many], mask[:many], generators(seeds), sampler, guidance, **own)
             made[step.name] = parts["normalise"].inverse(out) if "normalise" in parts else out
             if step.name == wanted:
                 break
             if any(step.name in getattr(each.condition, "steps", ()) for each in self.spec.generate):
                 left[step.name] = self.written(prompts, step.name, out)
         return made[wanted]
+
+    def _takes_negatives(self, step: GenerateStep) -> bool:
+        reads = getattr(self.parts.step(step.name)["condition"], "reads_prompt", True)
+        return reads and step.guidance is not None
 
     def to_pixels(self, features: Tensor, seeds: Sequence[int]) -> Tensor:
         """Decode features [b n c] to pixels [b 3 h w] in [-1, 1]."""
@@ -264,16 +288,18 @@ class UnifiedModel:
         *,
         n: int = 1,
         seed: int | Sequence[int] = 0,
+        negative: str | Sequence[str] | None = None,
         batch: int = 16,
         progress: Callable[[int, int], None] | None = None,
     ) -> list[Image.Image]:
         """Paint `n` pictures a prompt: -> pictures, the first prompt's first.
 
-        Picture j of a prompt is a function of its prompt and of seed + j alone, whatever else is in the batch. `seed`
-        is one for all prompts, or one for each.
+        Picture j of a prompt is a function of its prompts and of seed + j alone, whatever else is in the batch. `seed`
+        is one for all prompts, or one for each; so is `negative`, what guidance leads away from.
 
         Raises:
-            RequestError: if the model does not paint, a prompt is empty, n < 1, or seeds and prompts differ in number.
+            RequestError: if the model does not paint, a prompt is empty, n < 1, seeds or negative prompts and prompts
+                differ in number, or there are negative prompts and no guidance.
         """
         wanted = [prompts] if isinstance(prompts, str) else list(prompts)
         if n < 1:
@@ -284,11 +310,15 @@ class UnifiedModel:
         first = [seed] * len(wanted) if isinstance(seed, int) else list(seed)
         if len(first) != len(wanted):
             raise RequestError(f"{len(first)} seeds for {len(wanted)} prompts; give one for all, or one for each")
-        jobs = [(prompt, own + j) for prompt, own in zip(wanted, first, strict=True) for j in range(n)]
+        away = [negative] * len(wanted) if negative is None or isinstance(negative, str) else list(negative)
+        if len(away) != len(wanted):
+            raise RequestError(f"{len(away)} negative prompts for {len(wanted)} prompts; give one for all, or one each")
+        rows = zip(wanted, away, first, strict=True)
+        jobs = [(prompt, no, own + j) for prompt, no, own in rows for j in range(n)]
         pictures: list[Image.Image] = []
         for start in range(0, len(jobs), batch):
-            own_prompts, seeds = zip(*jobs[start : start + batch], strict=True)
-            pixels = self.to_pixels(self.features(own_prompts, seeds), seeds)
+            own_prompts, no, seeds = zip(*jobs[start : start + batch], strict=True)
+            pixels = self.to_pixels(self.features(own_prompts, seeds, no if negative is not None else None), seeds)
             pictures += to_pictures(pixels)
             if progress:
                 progress(len(pictures), len(jobs))

@@ -26,6 +26,7 @@ from diptych.errors import OutputError, RequestError
 @click.option(
     "--scale", default=1, show_default=True, type=click.IntRange(1, 64), help="Enlarge pictures by this factor."
 )
+@click.option("--negative", default=None, metavar="PROMPT", help="What guidance leads away from.")
 @seed_option
 @device_options
 @json_option
@@ -35,6 +36,7 @@ def command(
     n: int,
     out: Path,
     scale: int,
+    negative: str | None,
     seed: int,
     device: str,
     dtype: str,
@@ -47,6 +49,7 @@ def command(
       diptych generate runs/pocket/model "two red hearts" "a key above a banana" --n 4 --out out
     """
     prompts = readable(prompts)
+    negative = readable((negative,))[0] if negative is not None else None
     if n < 1:
         raise RequestError(f"--n is {n}, but at least 1 picture a prompt can be painted")
     check_writable(out, "--out")
@@ -57,7 +60,7 @@ def command(
 
     painter = load_model(model, device, dtype)
     with counted("painting") as progress:
-        pictures = painter.generate(list(prompts), n=n, seed=seed, progress=progress)
+        pictures = painter.generate(list(prompts), n=n, seed=seed, negative=negative, progress=progress)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -66,7 +69,8 @@ def command(
     for index, picture in enumerate(pictures):
         prompt, own_seed = prompts[index // n], seed + index % n
         path = out / f"{index // n:03d}-{own_seed}.png"
-        save_png(picture, path, {"prompt": prompt, "seed": str(own_seed), "spec": mark}, scale)
+        facts = {"prompt": prompt, **({"negative": negative} if negative else {})}
+        save_png(picture, path, {**facts, "seed": str(own_seed), "spec": mark}, scale)
         rows.append({"file": str(path), "prompt": prompt, "seed": own_seed})
     sheet = out / "sheet.png"
     save_png(contact_sheet(pictures, list(prompts), n), sheet, {"spec": mark})

@@ -31,16 +31,11 @@ class PaintObjective(nn.Module):
         prompts = [batch.samples[row].turns[-2].text() for row in chosen]
         name = f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint"
         sequences, head = model.painting(prompts, step.name, learning=True), model.parts.step(step.name)["head"]
-        goes_on = getattr(head, "continues", False)
         if getattr(head, "whole_text", False):
             return {name: WholeRows.of(model, prompts, step.name, target).loss(model)}
-        if goes_on:
-            condition, mask = model.opening(sequences, step.name)
-        else:
-            condition, mask = model.conditions(sequences, step.name, self._left(batch, step, chosen, prompts))
+        condition, mask, own = model.for_head(sequences, step.name, self._left(batch, step, chosen, prompts))
         target, condition, mask = (each.repeat_interleave(self.draws, 0) for each in (target, condition, mask))
-        own = (model.parts.backbone,) if goes_on else ()
-        losses = head.loss(target, condition, mask, generator, *own)
+        losses = head.loss(target, condition, mask, generator, **own)
         return {name: losses.mean()}
 
     @staticmethod

@@ -124,10 +124,8 @@ def _head(example: Example, module: Any, inputs: Given, own: Sequence[Generator]
         return {"logits": module.logits(inputs["states"], _Words(inputs["states"]))}
     sampler = example.sampler.build() if example.sampler else None
     guidance = example.guidance.build() if example.guidance else None
-    if continues(example):
-        backbone = _backbone_for(example, inputs["condition"])
-        return {"target": module.sample(inputs["condition"], None, own, sampler, guidance, backbone)}
-    return {"target": module.sample(inputs["condition"], None, own, sampler, guidance)}
+    more = {"backbone": _backbone_for(example, inputs["condition"])} if continues(example) else {}
+    return {"target": module.sample(inputs["condition"], None, own, sampler, guidance, **more)}
 
 
 def _head_loss(example: Example, module: Any, inputs: Given, generator: Generator) -> Tensor:

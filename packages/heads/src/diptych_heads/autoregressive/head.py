@@ -12,7 +12,7 @@ from torch.nn import functional
 from diptych.errors import RequestError
 from diptych_heads.autoregressive.picking import pick
 from diptych_heads.draws import at_least_float32, uniform
-from diptych_heads.heads.flow_matching import Guidance
+from diptych_heads.heads.branches import Guidance, refuse_guidance_without_effect
 
 
 class AutoregressiveHead(nn.Module):
@@ -110,6 +110,7 @@ class AutoregressiveHead(nn.Module):
         sampler: object = None,
         guidance: Guidance | None = None,
         backbone: Any = None,
+        null: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Write pictures; sample i depends only on its own prompt and generator.
 
@@ -123,12 +124,15 @@ class AutoregressiveHead(nn.Module):
             sampler: must be None.
             guidance: none by default.
             backbone: runs over prompt and picture.
+            null: embeddings `b s d` and mask `b s` of negative prompts, which stand in the place of
+                the null prompt; padded to the length of the condition.
 
         Returns:
             Ids `b n`, row-major.
 
         Raises:
-            RequestError: if a sampler is given, which could not do anything.
+            RequestError: if a sampler is given, which could not do anything; if there are negative
+                prompts, but no guidance that would use them.
         """
         if sampler is not None:
             raise RequestError(
@@ -141,18 +145,20 @@ class AutoregressiveHead(nn.Module):
         mask = _all(condition) if mask is None else mask
         times = [1 - index / count for index in range(count)]
         guided = guidance is not None and any(guidance.needs_null(t) for t in times)
+        if null is not None:
+            refuse_guidance_without_effect(guidance, condition, self.drop_prompt, null)
         embeds = condition
         if guided:
-            embeds = torch.cat([condition, self.without_prompt(condition, mask, backbone)])
-            mask = torch.cat([mask, mask])
+            without = null or (self.without_prompt(condition, mask, backbone), mask)
+            embeds, mask = torch.cat([condition, without[0]]), torch.cat([mask, without[1]])
         seen = torch.cat([mask, mask.new_ones(len(mask), count)], 1)
         cache, chosen = backbone.new_cache(), []
         for index, t in enumerate(times):
             states = backbone(embeds, seen[:, : length + index], cache)[:, -1]
             logits = self.table.logits(states, backbone)
             if guided and guidance is not None:
-                conditional, null = logits.chunk(2)
-                logits = guidance.combine(conditional, null, t)
+                conditional, other = logits.chunk(2)
+                logits = guidance.combine(conditional, other, t)
             picked = pick(logits, drawn[:, index], **self.how)  # type: ignore[arg-type]
             chosen.append(picked - self.table.place(picked))
             if index + 1 < count:

@@ -38,10 +38,18 @@ class Branches:
     """
 
     def __init__(
-        self, network: Any, condition: Tensor, mask: Tensor | None, guidance: Guidance | None
+        self,
+        network: Any,
+        condition: Tensor,
+        mask: Tensor | None,
+        guidance: Guidance | None,
+        null: tuple[Tensor, Tensor] | None = None,
     ) -> None:
-        """Prepare the condition `b q d`, in the network's dtype, under its mask `b q`."""
-        self.network, self.condition, self.mask = network, condition, mask
+        """Prepare the condition `b q d`, in the network's dtype, under its mask `b q`.
+
+        `null` are a condition and a mask that stand in the place of zeros: of negative prompts.
+        """
+        self.network, self.condition, self.mask, self.null = network, condition, mask, null
         begin: Any = getattr(guidance, "for_one_call", None)
         self.guidance: Any = begin() if begin else guidance
         split: Any = getattr(guidance, "partial", None)
@@ -74,20 +82,28 @@ class Branches:
         conditions = [self.condition]
         if self.partial is not None:
             conditions.append(self.partial)
-        if hasattr(self.network, "with_null"):
+        if self.null is None and hasattr(self.network, "with_null"):
             known = self.plain
             if len(conditions) > 1:
                 known = self.network.prepare(torch.cat(conditions), self._masks(len(conditions)))
             return self.network.with_null(known, len(self.condition))
-        conditions.append(torch.zeros_like(self.condition))
-        return self.network.prepare(torch.cat(conditions), self._masks(len(conditions)))
+        if self.null is None:
+            conditions.append(torch.zeros_like(self.condition))
+            return self.network.prepare(torch.cat(conditions), self._masks(len(conditions)))
+        condition, mask = self.null
+        every = torch.ones_like(mask) if self.mask is None else self.mask
+        masks = torch.cat([every] * len(conditions) + [mask])
+        return self.network.prepare(torch.cat([*conditions, condition.to(self.condition)]), masks)
 
     def _masks(self, count: int) -> Tensor | None:
         return None if self.mask is None else torch.cat([self.mask] * count)
 
 
 def refuse_guidance_without_effect(
-    guidance: Guidance | None, condition: Tensor, drop_condition: float
+    guidance: Guidance | None,
+    condition: Tensor,
+    drop_condition: float,
+    null: tuple[Tensor, Tensor] | None = None,
 ) -> None:
     """Stop, or warn, before a guidance works on predictions that do not differ as they should.
 
@@ -95,11 +111,20 @@ def refuse_guidance_without_effect(
         guidance: the guidance, or None.
         condition: `b q d`.
         drop_condition: how often training has seen the null condition.
+        null: condition and mask of negative prompts, or None.
 
     Raises:
-        RequestError: if a condition is the null condition itself, so that both predictions agree.
+        RequestError: if a condition is the null condition itself, so that both predictions agree;
+            if there are negative prompts and no guidance that would use them.
     """
     if guidance is None or not _acts(guidance):
+        if null is not None:
+            raise RequestError(
+                "negative prompts act through guidance alone, and none acts here; give the step a "
+                "`guidance` with a `scale` other than 1"
+            )
+        return
+    if null is not None:
         return
     if not condition.is_meta:
         empty = (condition == 0).all(dim=2).all(dim=1).nonzero().flatten().tolist()

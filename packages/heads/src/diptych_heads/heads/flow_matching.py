@@ -132,6 +132,7 @@ class FlowMatchingHead(nn.Module):
         generators: Sequence[Generator],
         sampler: Sampler | None = None,
         guidance: Guidance | None = None,
+        null: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
         """Make targets; sample i depends only on its own condition and generator.
 
@@ -140,7 +141,8 @@ class FlowMatchingHead(nn.Module):
         is not computed.
 
         Raises:
-            RequestError: if there is guidance, but a condition is the null condition.
+            RequestError: if there is guidance, but a condition is the null condition; if there are
+                negative prompts, but no guidance.
 
         Args:
             condition: `b q condition_width`.
@@ -148,6 +150,8 @@ class FlowMatchingHead(nn.Module):
             generators: one a sample.
             sampler: `abm` with 10 steps by default.
             guidance: none by default.
+            null: condition `b k condition_width` and mask `b k` of negative prompts, which stand
+                in the place of the null condition; as many tokens as the condition has.
 
         Returns:
             Tokens `b n c` in float32, or float64 where the condition is; under `narrow_state` in
@@ -158,9 +162,9 @@ class FlowMatchingHead(nn.Module):
         if self.narrow_state:
             state = state.to(self._dtype(condition))
         noise = draw_noise((height * width, channels), generators, like=state)
-        refuse_guidance_without_effect(guidance, condition, self.drop_condition)
+        refuse_guidance_without_effect(guidance, condition, self.drop_condition, null)
         own = condition.to(self._dtype(condition))
-        branches = Branches(self.network, own, mask, guidance)
+        branches = Branches(self.network, own, mask, guidance, null)
 
         def velocity(x: Tensor, t: float) -> Tensor:
             def run(x: Tensor, context: Any) -> Tensor:
