@@ -9,8 +9,8 @@ from PIL import Image
 from diptych import build, load
 from diptych.data.sample import Sample, Turn
 from diptych.errors import SpecError
-from diptych.objectives.answer import AnswerObjective
 from diptych.objectives.batch import Batch
+from diptych.objectives.specs import Answer
 
 
 BACKBONE = {
@@ -74,7 +74,7 @@ def test_it_answers_and_learns_through_its_tower(tmp_path):
     answers = model.chat(CHATS, max_tokens=3)
     assert answers == [model.chat([each], max_tokens=3)[0] for each in CHATS]
     samples = [Sample((*turns, Turn("assistant", ("a ramp",)))) for turns in CHATS[:2]]
-    AnswerObjective()(Batch(model, samples), torch.Generator())["answer"].backward()
+    Answer().build()(Batch(model, samples), torch.Generator())["answer"].backward()
     tower = model.parts.backbone.model.model.visual
     assert all(each.grad is not None for each in tower.parameters())
     plain = build(spec())
