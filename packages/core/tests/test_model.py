@@ -316,5 +316,7 @@ def test_a_head_of_text_learns_by_the_tied_matrix():
 def test_a_negative_prompt_without_guidance_is_refused():
     with pytest.raises(RequestError, match="no step of this model has any"):
         build().generate("a", negative="b")
+    with pytest.raises(RequestError, match="a negative prompt is empty"):
+        build().generate("a", negative=" ")
     with pytest.raises(RequestError, match="2 negative prompts for 1 prompts"):
         build().generate("a", negative=["b", "c"])

@@ -313,6 +313,8 @@ class UnifiedModel:
         away = [negative] * len(wanted) if negative is None or isinstance(negative, str) else list(negative)
         if len(away) != len(wanted):
             raise RequestError(f"{len(away)} negative prompts for {len(wanted)} prompts; give one for all, or one each")
+        if any(each is not None and not each.strip() for each in away):
+            raise RequestError("a negative prompt is empty; leave it out, or say what to lead away from")
         rows = zip(wanted, away, first, strict=True)
         jobs = [(prompt, no, own + j) for prompt, no, own in rows for j in range(n)]
         pictures: list[Image.Image] = []
