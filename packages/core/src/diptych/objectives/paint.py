@@ -30,9 +30,10 @@ class PaintObjective(nn.Module):
             target = model.normalise(step.name, batch.features(step.target)[batch.made(chosen)])
         prompts = [batch.samples[row].turns[-2].text() for row in chosen]
         name = f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint"
-        sequences, head = model.painting(prompts, step.name, learning=True), model.parts.step(step.name)["head"]
+        head = model.parts.step(step.name)["head"]
         if getattr(head, "whole_text", False):
             return {name: WholeRows.of(model, prompts, step.name, target).loss(model)}
+        sequences = model.painting(prompts, step.name, learning=True)
         condition, mask, own = model.for_head(sequences, step.name, self._left(batch, step, chosen, prompts))
         target, condition, mask = (each.repeat_interleave(self.draws, 0) for each in (target, condition, mask))
         losses = head.loss(target, condition, mask, generator, **own)

@@ -22,8 +22,6 @@ class AutoregressiveHead(nn.Module):
     both of its methods take the backbone.
     """
 
-    continues = True
-
     def __init__(
         self,
         table: nn.Module,
