@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from diptych_kernels.fuse.rule import Rule, norm_without_weight, passed_over
+from diptych_kernels.fuse.rule import Rule, no_attention_functions, norm_without_weight, passed_over
 from diptych_kernels.ops.gated_residual_norm import gated_residual_norm
 from diptych_kernels.ops.qk_norm_rope import qk_norm_rope
 
@@ -130,11 +130,9 @@ def _vl_attention(
 
 
 def _attention_cannot(module: Any) -> str | None:
-    home = sys.modules[type(module).__module__]
-    missing = [n for n in ("ALL_ATTENTION_FUNCTIONS", "eager_attention_forward")
-               if not hasattr(home, n)]  # fmt: skip
-    if missing:
-        return f"{home.__name__} has no {' and no '.join(missing)}"
+    lacks = no_attention_functions(module)
+    if lacks:
+        return lacks
     norms = ("q_norm", "k_norm") if hasattr(module, "q_norm") else ()
     return passed_over(module, norms) or norm_without_weight(module, norms)
 

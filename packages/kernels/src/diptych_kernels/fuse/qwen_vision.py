@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from diptych_kernels.fuse.rule import Rule, passed_over
+from diptych_kernels.fuse.rule import Rule, no_attention_functions, passed_over
 from diptych_kernels.ops.gated_residual_norm import gated_residual_norm
 from diptych_kernels.ops.qk_norm_rope import qk_norm_rope
 
@@ -76,11 +76,9 @@ def _attention(
 
 
 def _attention_cannot(module: Any) -> str | None:
-    home = sys.modules[type(module).__module__]
-    missing = [n for n in ("ALL_ATTENTION_FUNCTIONS", "eager_attention_forward")
-               if not hasattr(home, n)]  # fmt: skip
-    if missing:
-        return f"{home.__name__} has no {' and no '.join(missing)}"
+    lacks = no_attention_functions(module)
+    if lacks:
+        return lacks
     attend = module.config._attn_implementation
     if "flash" in attend:
         return f"{attend} takes all pictures at once, the fused forward one after the other"

@@ -1,6 +1,7 @@
 """A rule: which modules can be fused, when, and what they then do."""
 
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -37,6 +38,14 @@ class Rule:
         if "forward" in vars(module):
             return "its forward has been replaced on the instance"
         return self.cannot(module)
+
+
+def no_attention_functions(module: Any) -> str | None:
+    """What a module's file lacks of transformers' way to choose an attention, or None."""
+    home = sys.modules[type(module).__module__]
+    wanted = ("ALL_ATTENTION_FUNCTIONS", "eager_attention_forward")
+    missing = [name for name in wanted if not hasattr(home, name)]
+    return f"{home.__name__} has no {' and no '.join(missing)}" if missing else None
 
 
 def passed_over(module: nn.Module, names: tuple[str, ...]) -> str | None:
