@@ -2,41 +2,25 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
 import torch
+from integration_cases import spoiled
+from integration_cases.spoiled import config, tensors
 from safetensors.torch import load_file, save_file
 
 from diptych.errors import CheckpointError, SpecError
 from diptych.importing.bring import import_checkpoint
 
 
+refused = partial(spoiled.refused, "blip3o")
+
+
 @pytest.fixture
 def folder(blip3o_folder, tmp_path):
     """A copy to spoil."""
     return shutil.copytree(blip3o_folder, tmp_path / "theirs")
-
-
-def config(folder, **changes):
-    path = folder / "config.json"
-    said = {**json.loads(path.read_text()), **changes}
-    path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
-
-
-def tensors(folder, change):
-    path = folder / "model.safetensors"
-    found = load_file(path)
-    change(found)
-    save_file(found, path)
-
-
-def refused(folder, error=CheckpointError, **more):
-    place = folder.parent / "ours"
-    with pytest.raises(error) as caught:
-        import_checkpoint("blip3o", folder, place, **more)
-    assert not place.exists()
-    assert [each.name for each in folder.parent.iterdir()] == ["theirs"]
-    return str(caught.value)
 
 
 def test_another_family(folder):

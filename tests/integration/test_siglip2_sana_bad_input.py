@@ -2,39 +2,22 @@
 
 import json
 import shutil
+from functools import partial
 
 import pytest
-from safetensors.torch import load_file, save_file
+from integration_cases import spoiled
+from integration_cases.spoiled import config, tensors
 
-from diptych.errors import CheckpointError, SpecError
-from diptych.importing.bring import import_checkpoint
+from diptych.errors import SpecError
+
+
+refused = partial(spoiled.refused, "siglip2-sana")
 
 
 @pytest.fixture
 def folder(sana_folders, tmp_path):
     """A copy to spoil."""
     return shutil.copytree(sana_folders["released"], tmp_path / "theirs")
-
-
-def config(folder, **changes):
-    path = folder / "config.json"
-    said = {**json.loads(path.read_text()), **changes}
-    path.write_text(json.dumps({key: value for key, value in said.items() if value is not None}))
-
-
-def tensors(folder, change):
-    path = folder / "model.safetensors"
-    found = load_file(path)
-    change(found)
-    save_file(found, path)
-
-
-def refused(folder, error=CheckpointError):
-    place = folder.parent / "ours"
-    with pytest.raises(error) as caught:
-        import_checkpoint("siglip2-sana", folder, place)
-    assert [each.name for each in folder.parent.iterdir()] == ["theirs"]
-    return str(caught.value)
 
 
 def test_another_family(blip3o_folder, tmp_path):
