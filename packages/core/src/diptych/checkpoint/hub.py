@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
 from diptych.checkpoint.card import model_card
 from diptych.checkpoint.io import read_manifest
 from diptych.errors import CheckpointError, RequestError
+from diptych.importing.fetch import is_hub_id
 from diptych.importing.origin import FOLDER as ORIGIN
 from diptych.spec.files import find_file
 
@@ -39,7 +39,7 @@ def push(
         RequestError: if the id is none, or the hub refuses.
         CheckpointError: if the folder is not a checkpoint, or lacks its weights.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", repo_id):
+    if not is_hub_id(repo_id):
         raise RequestError(f"'{repo_id}' is no hub id; give organisation and name, such as org/name")
     folder = find_file(source)
     manifest = read_manifest(folder)

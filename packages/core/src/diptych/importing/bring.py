@@ -87,7 +87,8 @@ def import_checkpoint(
         described = read_foreign(importer, foreign, folder, numerics)
         _check_ids(described)  # before the tokens that are missing would be added
         spec = resolve(described, str(folder)).spec
-        spec = with_named_ids(spec, spec.tokenizer.build()) if spec.tokenizer else spec
+        tokenizer = spec.tokenizer.build() if spec.tokenizer else None
+        spec = with_named_ids(spec, tokenizer)
         wanted = wanted_tensors(spec)
     unknown = [path for path in include if path not in importer.left_out]
     if unknown:
@@ -110,7 +111,7 @@ def import_checkpoint(
             told(done, total)
 
     with whole_folder(Path(destination)) as new:
-        write_description(new, spec, spec.tokenizer.build() if spec.tokenizer else None, left_out, origin)
+        write_description(new, spec, tokenizer, left_out, origin)
         write_stream(stored, plan.made, new / "model.safetensors", count)
     return Brought(spec, len(plan.made), left_out, plan.skipped)
 
