@@ -18,6 +18,7 @@ from diptych.testing import Example, cases, checks_for, name_of_case
 from diptych.testing import functions as function_checks
 from diptych.testing import modules as module_checks
 from diptych.testing import specs as spec_checks
+from diptych.testing import tracing as tracing_checks
 from diptych.tokenizers.bytes import BytesTokenizer
 from diptych.vision.linear_readout import LinearReadout
 from diptych.vision.patches import Patches
@@ -118,6 +119,11 @@ class Nan(Module):
         return self.map(x) / 0 * 0
 
 
+class Peeking(Module):
+    def forward(self, x):
+        return self.map(x) * (1.0 if x.mean().item() > 0 else 2.0)
+
+
 class Real(Module):
     def __init__(self) -> None:
         super().__init__()
@@ -136,6 +142,7 @@ class Real(Module):
         (Drawing, module_checks.check_same_seed_same_result, "global random state"),
         (Forgetful, module_checks.check_saved_weights_give_the_same_bits, "after saving and loading"),
         (Real, module_checks.check_builds_and_runs_on_the_meta_device, "table are allocated"),
+        (Peeking, tracing_checks.check_traces_whole, "cannot trace this part whole"),
     ],
 )
 def test_a_broken_promise_is_found_by_its_check(module, check, says, monkeypatch):

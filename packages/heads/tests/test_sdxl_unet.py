@@ -104,7 +104,7 @@ def test_sizes_and_mean_matter(network):
         assert (told(x, t, told.prepare(condition)) - base).abs().max() > 1e-4
         context = network.prepare(condition)
         assert torch.equal(context.pooled, condition.mean(1))
-        shifted = evolve(context, pooled=context.pooled + 1)
+        shifted = context._replace(pooled=context.pooled + 1)
         assert (network(x, t, shifted) - base).abs().max() > 1e-4
 
 

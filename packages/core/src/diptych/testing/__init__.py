@@ -21,6 +21,7 @@ from diptych.testing.example import Example
 from diptych.testing.functions import FUNCTION_CHECKS
 from diptych.testing.modules import MODULE_CHECKS, USES
 from diptych.testing.specs import SPEC_CHECKS
+from diptych.testing.tracing import check_traces_whole
 
 
 Check = Callable[[Example], None]
@@ -31,7 +32,7 @@ __all__ = ["Check", "Example", "cases", "checks_for", "name_of_case"]
 def checks_for(example: Example) -> list[Check]:
     """Return every check that the kind of an example asks for."""
     kind = example.spec.kind
-    modules = MODULE_CHECKS if kind in USES and not example.spec_only else []
+    modules = [*MODULE_CHECKS, check_traces_whole] if kind in USES and not example.spec_only else []
     functions = FUNCTION_CHECKS.get(kind, []) if not example.spec_only else []
     return [*SPEC_CHECKS, *modules, *functions]
 

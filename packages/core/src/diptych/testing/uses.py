@@ -92,8 +92,8 @@ def _connector(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) 
     return {"tokens": module(inputs["features"])}
 
 
-def _condition(example: Example, module: Any, inputs: Given, _: Sequence[Generator]) -> dict[str, Tensor]:
-    states = inputs["states"]
+def readout(example: Example, module: Any, states: Tensor) -> Readout:
+    """Make what a condition reads: states of a prompt, of its own queries, and of what earlier steps wrote."""
     queries = module.query_embeds()
     count = getattr(example.spec, "queries", 0)
     assert (0 if queries is None else len(queries)) == count, f"`queries` says {count}, query_embeds gives {queries}"
@@ -101,7 +101,11 @@ def _condition(example: Example, module: Any, inputs: Given, _: Sequence[Generat
         states = torch.cat([states, queries.to(states).expand(len(states), -1, -1)], 1)
     mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
     left = states[:, :1].expand(-1, getattr(example.spec, "tokens", None) or 1, -1)
-    condition, real = module(Readout(states, mask, count, dict.fromkeys(getattr(example.spec, "steps", ()), left)))
+    return Readout(states, mask, count, dict.fromkeys(getattr(example.spec, "steps", ()), left))
+
+
+def _condition(example: Example, module: Any, inputs: Given, _: Sequence[Generator]) -> dict[str, Tensor]:
+    condition, real = module(readout(example, module, inputs["states"]))
     assert real.shape == condition.shape[:2], "the mask is not one flag a condition token"
     assert real.dtype == torch.bool
     return {"condition": condition}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from attrs import frozen
 from diffusers import SanaTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional
@@ -19,8 +18,7 @@ _HIDDEN = -10000.0
 """What SANA adds to attention scores of padding."""
 
 
-@frozen(eq=False)
-class SanaContext:
+class SanaContext(NamedTuple):
     """What one call prepares from a condition.
 
     Attributes:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import frozen
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from diptych_heads.networks.attention import masked_mean, usable_mask
 
 
-@frozen(eq=False)
-class UnetContext:
+class UnetContext(NamedTuple):
     """What one call prepares from a condition.
 
     Attributes:
@@ -36,11 +34,17 @@ class SdxlUnetNetwork(nn.Module):
     cross-attention, their mean and the sizes into the time embedding (SDXL, arXiv 2307.01952, 2.2).
     """
 
-    def __init__(self, config: Mapping[str, Any], sizes: Sequence[int], clock: float) -> None:
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        sizes: Sequence[int],
+        clock: float,
+        first_time: float = 0.0,
+    ) -> None:
         """Make the U-Net of a diffusers config with fresh weights; see the spec for the rest."""
         super().__init__()
         self.model: Any = UNet2DConditionModel(**config)
-        self.sizes, self.clock = tuple(sizes), clock
+        self.sizes, self.clock, self.first_time = tuple(sizes), clock, first_time
 
     def prepare(self, condition: Tensor, mask: Tensor | None = None) -> UnetContext:
         """Compute what all steps of a call share.
@@ -67,7 +71,7 @@ class SdxlUnetNetwork(nn.Module):
         added = {"text_embeds": context.pooled, "time_ids": context.sizes}
         return self.model(
             x,
-            t * self.clock,
+            t * self.clock + self.first_time,
             context.tokens,
             added_cond_kwargs=added,
             encoder_attention_mask=context.mask,
