@@ -73,8 +73,8 @@ _TRACED: Mapping[str, Callable[[Example, Any], Traced | None]] = {
 }
 
 
-def check_traces_whole(example: Example) -> None:
-    """torch.compile sees the part as one graph, and the graph gives what the part gives.
+def check_traces_whole(example: Example, backend: str = "aot_eager") -> None:
+    """torch.compile sees the part as one graph, and what a backend makes of it gives what the part gives.
 
     Of parts that sample, the network inside is traced: a loop that draws from a generator a sample is no graph.
     """
@@ -85,7 +85,7 @@ def check_traces_whole(example: Example) -> None:
     inputs = given(example, COUNT)
     torch._dynamo.reset()  # an earlier part's graphs would count against this one's limit
     with torch.no_grad():
-        compiled: Any = torch.compile(run, backend="aot_eager", fullgraph=True)
+        compiled: Any = torch.compile(run, backend=backend, fullgraph=True)
         try:
             graph = compiled(inputs)
         except torch._dynamo.exc.TorchDynamoException as error:
