@@ -150,6 +150,8 @@ def test_times_lie_closer_at_the_ends():
         ({"steps": 2, "times": (1.0,)}, "1.0 does not"),
         ({"steps": 2, "times": (0.0,)}, "0.0 does not"),
         ({"ends": 1.5}, "ends"),
+        ({"steps": 2, "times": (0.5,), "shift": 2.0}, "leave them out"),
+        ({"steps": 2, "times": (0.5,), "ends": 0.0}, "leave them out"),
     ],
 )
 def test_times_that_cannot_be_walked(fields, message):

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from diptych_heads.samplers.adams_moulton import AdamsMoultonSampler
 
 
+_ENDS = 0.75
+
+
 @frozen
 class AdamsMoulton(PartSpec):
     """Third order by correcting each step when the next one asks: one network evaluation a step.
@@ -31,7 +34,7 @@ class AdamsMoulton(PartSpec):
     )
     ends: float = setting(
         "how much closer times lie at both ends: 0 evenly, 1 as the cosine of even angles",
-        default=0.75,
+        default=_ENDS,
         check=[validators.ge(0), validators.le(1)],
     )
     times: tuple[float, ...] = setting(
@@ -41,7 +44,7 @@ class AdamsMoulton(PartSpec):
     )
 
     def __attrs_post_init__(self) -> None:
-        """Check that times fall, lie between the ends, and are as many as steps need.
+        """Check that times fall, lie between the ends, are as many as steps need, and stand alone.
 
         Raises:
             ValueError: if they are not.
@@ -56,6 +59,10 @@ class AdamsMoulton(PartSpec):
         wrong = [after for before, after in pairwise((1.0, *self.times, 0.0)) if after >= before]
         if wrong:
             raise ValueError(f"`times` must fall from below 1 to above 0; {wrong[0]} does not")
+        if (self.shift, self.ends) != (1.0, _ENDS):
+            raise ValueError(
+                "`times` say where to stop, so `shift` and `ends` do not: leave them out"
+            )
 
     def build(self) -> AdamsMoultonSampler:
         """Make the sampler."""
