@@ -122,6 +122,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "sampler/midpoint": {"steps": 4},
     "sampler/dpm++2m": {"steps": 4},
     "sampler/ddim": {"steps": 4},
+    "sampler/euler-discrete": [{"steps": 4}, {"steps": 4, "spacing": "trailing"}],
     "guidance/classifier-free": [{}, {"start": 0.7, "end": 0.3}],
     "guidance/apg": [{}, {"momentum": -0.5}],
     "guidance/text-and-image": {"image_tokens": 2},
@@ -138,6 +139,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
         }
         for fields in (
             {"image_size": 4, "null": "black-picture"},
+            {"image_size": 4, "null": "painted-space"},
             {"image_size": 8, "autoencoder": {"type": "autoencoder-kl", "image_size": 8, "channels": 3, **TINY_KL}},
         )
     ],

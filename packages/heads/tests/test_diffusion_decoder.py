@@ -153,6 +153,8 @@ def test_a_null_that_is_not_known_is_refused(generator):
         decoder(normal(1, 4, 5))
     with pytest.raises(RequestError, match="fit_null"):
         decoder.loss(normal(1, 4, 5), normal(1, 3, 4, 4), generator)
+    with pytest.raises(RequestError, match="features that are painted for a space yet"):
+        evolve(PIXELS, null="painted-space").build()(normal(1, 4, 5))
     with pytest.raises(ValueError, match=r"\[3, 5\] where \[4, 5\]"):
         decoder.fit_null(normal(3, 5))
     decoder.fit_null(normal(4, 5))
@@ -232,6 +234,7 @@ def test_it_trains_in_a_stage_and_survives_a_checkpoint(tmp_path):
 
 
 def test_sdxls_preset_mixes_noise_as_sdxl_does() -> None:
+    """The rest of it is held against a loop over diffusers' classes in tests/integration."""
     schedule = Diffusion.preset("blip3o", autoencoder=None).noise_schedule.build()
     table = EulerDiscreteScheduler(
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear"

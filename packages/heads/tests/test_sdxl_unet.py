@@ -82,6 +82,20 @@ def test_outputs_and_gradients_equal_the_official_ones(checkpoint, network, pari
     parity(*named, "gradients, as shares of the largest", error, 1e-5)
 
 
+def test_places_of_a_table_are_told_from_0(checkpoint, network):
+    """SDXL is told place 0 where its table has one step of noise: t = 1 / 1000."""
+    told = evolve(SPEC, first_time=-1.0).build()
+    told.load_state_dict(network.state_dict())
+    x, _, condition = inputs()
+    added = {"text_embeds": condition.mean(1), "time_ids": torch.tensor(SPEC.sizes).repeat(3, 1)}
+    with torch.no_grad():
+        ours = told(x, torch.tensor([0.001, 0.5, 1.0]), told.prepare(condition))
+        places = torch.tensor([0.0, 499.0, 999.0])
+        theirs = checkpoint[1](x, places, condition, added_cond_kwargs=added).sample
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+    assert SdxlUnet.preset("sdxl").first_time == -1
+
+
 def test_padding_of_the_condition_does_not_matter(network):
     network = network.double()
     x, t, condition = inputs(torch.float64)

@@ -143,6 +143,11 @@ def diptych_register_sampler() -> list[Component]:
             "diptych_heads.samplers.specs:Ddim",
             "order 1, from deterministic to ancestral",
         ),
+        Component(
+            "euler-discrete",
+            "diptych_heads.samplers.euler_discrete_spec:EulerDiscrete",
+            "order 1 over the places of a noise table, as SDXL is sampled (BLIP3-o's decoder)",
+        ),
     ]
 
 

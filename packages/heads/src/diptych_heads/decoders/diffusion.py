@@ -15,6 +15,12 @@ from diptych_heads.mixing import NoiseSchedule
 from diptych_heads.predictions import Prediction
 
 
+_NULLS = {
+    "black-picture": "the features of a black picture",
+    "painted-space": "the features that are painted for a space",
+}
+
+
 class DiffusionDecoder(nn.Module):
     """Denoises latents (or pixels) under features, then decodes them.
 
@@ -35,6 +41,7 @@ class DiffusionDecoder(nn.Module):
         prediction: Prediction,
         drop_source: float,
         null_shape: tuple[int, int] | None,
+        null_of: str = "black-picture",
         latent_shape: tuple[int, int, int],
         sampler: Sampler,
         guidance: Guidance | None,
@@ -49,6 +56,7 @@ class DiffusionDecoder(nn.Module):
             prediction: what the network predicts.
             drop_source: share of training pictures whose features become the null ones.
             null_shape: tokens and channels of the null features; None where they are zeros.
+            null_of: what they are features of, in the words of the spec.
             latent_shape: channels, height and width of what is denoised.
             sampler: of pictures.
             guidance: of pictures.
@@ -61,7 +69,7 @@ class DiffusionDecoder(nn.Module):
         if null_shape is not None:
             self.register_buffer("null", torch.zeros(null_shape))
             self.register_buffer("null_known", torch.zeros((), dtype=torch.bool))
-        self.own_null = null_shape is not None
+        self.own_null, self.null_of = null_shape is not None, null_of
         self.latent_shape = latent_shape
         self.sampler, self.guidance = sampler, guidance
         self.pieces = {
@@ -79,12 +87,12 @@ class DiffusionDecoder(nn.Module):
 
     @property
     def lacks_null(self) -> bool:
-        """Whether the null features are those of a black picture, which nobody has shown it yet."""
+        """Whether it has null features of its own, which nobody has shown it yet."""
         return self.own_null and not self.null_known.is_meta and not bool(self.null_known)
 
     @torch.no_grad()
     def fit_null(self, features: Tensor) -> None:
-        """Take the features `n c` of a black picture as what guidance calls null.
+        """Take features `n c`, of a black picture or a painted space, as what guidance calls null.
 
         A decoder whose null is zeros has nothing to learn from them.
 
@@ -108,7 +116,7 @@ class DiffusionDecoder(nn.Module):
             generators: one a picture; without them every picture starts from the noise of seed 0.
 
         Raises:
-            RequestError: if the null features are those of a black picture and not known yet.
+            RequestError: if it has null features of its own, and they are not known yet.
         """
         own = of_seeds([0] * len(features)) if generators is None else generators
         latents = self._head().sample(features, None, own, self.sampler, self.guidance)
@@ -136,10 +144,10 @@ class DiffusionDecoder(nn.Module):
     def _head(self) -> FlowMatchingHead:
         """Join the pieces; a head holds nothing of its own, so each call makes one."""
         if self.lacks_null:
+            wanted = _NULLS.get(self.null_of, self.null_of)
             raise RequestError(
-                "this decoder does not know the features of a black picture yet, which guidance "
-                "and training need: a stage with the loss `reconstruct` takes them, or call "
-                "`fit_null(features [n c])`"
+                f"this decoder does not know {wanted} yet, which guidance and training need: a "
+                "stage with the loss `reconstruct` takes them, or call `fit_null(features [n c])`"
             )
         network = _WithNull(self.network, self.null) if self.own_null else self.network
         pieces: Any = self.pieces

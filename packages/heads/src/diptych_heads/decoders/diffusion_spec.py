@@ -42,7 +42,7 @@ class Diffusion(PartSpec):
     timesteps: Annotated[PartSpec, Slot("timesteps")] = setting(
         "how training draws t", default=Uniform()
     )
-    prediction: Literal["velocity", "clean", "noise"] = setting(
+    prediction: Literal["velocity", "clean", "noise", "v"] = setting(
         "what the network predicts", default="velocity"
     )
     drop_source: float = setting(
@@ -50,9 +50,10 @@ class Diffusion(PartSpec):
         default=0.1,
         check=[validators.ge(0), validators.le(1)],
     )
-    null: Literal["zeros", "black-picture"] = setting(
-        "what the network reads in place of features for guidance; features of a black picture are "
-        "taken before training and saved with the weights",
+    null: Literal["zeros", "black-picture", "painted-space"] = setting(
+        "what the network reads in place of features for guidance: features of a black picture, or "
+        "those that the model itself paints for a bare space with seed 0, as BLIP3-o does; either "
+        "are taken once, when first needed, and saved with the weights",
         default="zeros",
     )
     sampler: Annotated[PartSpec, Slot("sampler")] = setting(
@@ -81,6 +82,8 @@ class Diffusion(PartSpec):
                 "autoencoder": {"type": "autoencoder-kl", "preset": "sdxl"},
                 "noise_schedule": {"type": "scaled-linear", "zero_terminal": False},
                 "prediction": "noise",
+                "null": "painted-space",
+                "sampler": {"type": "euler-discrete", "steps": 50},
             },
             "siglip2-sana": {
                 "network": {
@@ -136,6 +139,7 @@ class Diffusion(PartSpec):
             prediction=self.prediction,
             drop_source=self.drop_source,
             null_shape=(tokens, known(self, "channels")) if self.null != "zeros" else None,
+            null_of=self.null,
             latent_shape=(channels, rows, columns),
             sampler=self.sampler.build(),
             guidance=None if self.guidance is None else self.guidance.build(),

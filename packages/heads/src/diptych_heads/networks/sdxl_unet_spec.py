@@ -55,6 +55,11 @@ class SdxlUnet(PartSpec):
         default=1000.0,
         check=validators.gt(0),
     )
+    first_time: float = setting(
+        "added to the network's time; -1 for one whose times are places of a table counted from 0, "
+        "as SDXL's are",
+        default=0.0,
+    )
     weights: str | None = setting(
         "folder, hub id, or hub id/subfolder of initial weights, as diffusers writes them",
         default=None,
@@ -86,7 +91,8 @@ class SdxlUnet(PartSpec):
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:
         """Return `sdxl`: 2.6 billion parameters, as in Emu2's and BLIP3-o's decoders."""
         sizes = {"widths": (320, 640, 1280), "blocks": 2, "attention_layers": (0, 2, 10)}
-        return {"sdxl": {**sizes, "head_width": 64, "norm_groups": 32, "channels": 4}}
+        more = {"head_width": 64, "norm_groups": 32, "channels": 4, "first_time": -1.0}
+        return {"sdxl": {**sizes, **more}}
 
     def ports(self) -> Ports:
         """Take the noisy target and the condition."""
@@ -121,7 +127,7 @@ class SdxlUnet(PartSpec):
         """Make the network with fresh weights."""
         from diptych_heads.networks.sdxl_unet import SdxlUnetNetwork
 
-        return SdxlUnetNetwork(self.config(), self.sizes, self.clock)
+        return SdxlUnetNetwork(self.config(), self.sizes, self.clock, self.first_time)
 
     def load_weights(self, module: SdxlUnetNetwork) -> None:
         """Put the weights named by `weights` into a module that this spec built.
