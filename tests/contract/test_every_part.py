@@ -75,7 +75,14 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     ],
     "condition/latent-queries": {"count": 3, "width": 8},
     "condition/prompt-states": {"width": 8},
-    "condition/states-of": {"step": "ids", "length": 3, "width": 8},
+    "condition/states-of": [
+        {"step": "ids", "length": 3, "width": 5, **more}
+        for more in ({}, {"connector": {"type": "linear", "in_width": 5, "out_width": 8}})
+    ],
+    "condition/reference-features": [
+        {"part": "vae", "tokens": 4, "width": 5, **more}
+        for more in ({}, {"connector": {"type": "mlp-norm", "in_width": 5, "out_width": 8}})
+    ],
     "condition/concat": {
         "of": [{"type": "latent-queries", "count": 2, "width": 8}, {"type": "latent-queries", "count": 1, "width": 8}],
         "width": 8,
@@ -148,6 +155,8 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "dataset/easy-vqa": {},
 }
 FREE = {
+    "condition/reference-features": {"s": 4},
+    "condition/concat": {"condition_width": 8},
     "head/next-token": {"width": 8},
     "head/regression": {"q": 4},
     "head/flow-matching": {"condition_width": 5},

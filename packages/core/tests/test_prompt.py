@@ -98,7 +98,7 @@ def test_broken_text_of_a_terminal_is_replaced_not_refused():
 
 def test_placeholders_inside_a_prompt_are_words():
     builder = PromptBuilder(Prompt(paint="Draw {prompt} now"), TOKENIZER)
-    assert builder.paint_request("{prompt} {role}") == "Draw {prompt} {role} now"
+    assert builder.request("{prompt} {role}") == ("Draw {prompt} {role} now",)
 
 
 @pytest.mark.parametrize("prompt", ["", " \n"])

@@ -9,9 +9,10 @@ from attrs import frozen
 from torch import Tensor
 
 from diptych.assembly import Assembly
-from diptych.conditions.readout import Readout
+from diptych.conditions.readout import Readout, read
 from diptych.counting import Counter
 from diptych.errors import DiptychError, Problem, SpecError
+from diptych.shown import Shown
 from diptych.spec.model import GenerateStep, ModelSpec
 from diptych.spec.wiring import OUTPUT_OF, Resolved
 
@@ -28,9 +29,9 @@ class Costs:
         parameters: exact counts by slot path; shared tensors count once, where they come first.
         memory: bytes: `weights/float32`, `weights/bfloat16`, `training/adamw` (float32 weights, gradients and two
             moments of everything).
-        flops: `image understood`, `image generated` (`image reconstructed` where there is no text), `training sample`
-            (forward and backward of everything, taken as three times forward of both ways); tasks that the spec does
-            not do are left out.
+        flops: `image understood`, `image generated` (`image reconstructed` where there is no text), `image edited`
+            (from one picture; where a step starts from pictures), `training sample` (forward and backward of
+            everything, taken as three times forward of both ways); tasks that the spec does not do are left out.
         assumptions: what the FLOPs suppose.
     """
 
@@ -80,9 +81,11 @@ def _flops(spec: ModelSpec, meter: _Meter) -> dict[str, int]:
     flops = {}
     if spec.understand and spec.understand.encoder != "backbone":
         flops["image understood"] = meter.understand()
-    if spec.generate:
+    if spec.generate and not meter.needs_picture:
         flops["image generated"] = meter.generate()
-    elif spec.decode:
+    if meter.takes_picture:
+        flops["image edited"] = meter.generate(edit=True)
+    if spec.decode and not spec.generate:
         flops["image reconstructed"] = meter.reconstruct()
     if sample := meter.training_sample():
         flops["training sample"] = sample
@@ -108,20 +111,31 @@ class _Meter:
         self.sizes = {(row.part, row.port): row.sizes for row in resolved.rows}
         self.width: int = getattr(spec.backbone, "width", 0)
 
+    @property
+    def needs_picture(self) -> bool:
+        """Whether a step paints beside the clean target of a picture, so that nothing is painted without one."""
+        return any(getattr(step.head, "clean_latent", None) for step in self.spec.generate)
+
+    @property
+    def takes_picture(self) -> bool:
+        """Whether a step paints from pictures, not only from what the backbone reads of them."""
+        return self.needs_picture or any(getattr(step.condition, "references", ()) for step in self.spec.generate)
+
     def understand(self) -> int:
         """Count encoder, connector, and the backbone over the picture's tokens and a prompt."""
-        assert self.spec.understand is not None
         with (counter := Counter()).counting(self.parts):
-            features = self._encode(self.spec.understand.encoder)
-            tokens = self.parts.connector(features) if self.parts.connector is not None else features
-            self._states(PROMPT + tokens.shape[1])
+            self._states(PROMPT + self._read())
         return counter.total
 
-    def generate(self) -> int:
-        """Count every step: prompt, condition, all network evaluations of its sampler, and the decoder."""
+    def generate(self, *, edit: bool = False) -> int:
+        """Count every step: prompt, condition, all network evaluations of its sampler, and the decoder.
+
+        An edit starts from one picture: it is encoded for all who look at it, and stands in the prompt if it is read.
+        """
         with (counter := Counter()).counting(self.parts):
+            more = self._look() if edit else 0
             for step in self.spec.generate:
-                self._sample(step)
+                self._sample(step, more, edit=edit)
             if self.spec.decode:
                 self._decode()
         return counter.total
@@ -136,36 +150,63 @@ class _Meter:
     def training_sample(self) -> int:
         """Count three times the forward pass of reading a picture and of each step's loss."""
         total = self.understand() if self.spec.understand and self.spec.understand.encoder != "backbone" else 0
+        edit = self.takes_picture
         with (counter := Counter()).counting(self.parts):
+            more = self._look() if edit else 0
             for step in self.spec.generate:
                 self._encode(step.target)
                 head: Any = self.parts.step(step.name)["head"]
                 target = torch.empty(1, *self._target(step, normalised=True))
-                condition, mask, own = self._for_head(step)
+                condition, mask, own = self._for_head(step, more, edit=edit)
                 target = target.long() if self.spec.vision[step.target].kind == "image_tokenizer" else target
                 head.loss(target, condition, mask, torch.Generator(), **own)
         return 3 * (total + counter.total)
 
-    def _sample(self, step: GenerateStep) -> None:
+    def _look(self) -> int:
+        """Encode the picture of an edit for all who look at it: -> how many tokens of a prompt it takes."""
+        for step in self.spec.generate:
+            beside = (step.target,) if getattr(step.head, "clean_latent", None) else ()
+            for name in {*getattr(step.condition, "references", ()), *beside}:
+                self._encode(name)
+        reads = self.spec.understand is not None and self.spec.understand.encoder != "backbone"
+        return self._read() if reads else 0
+
+    def _read(self) -> int:
+        """Encode a picture for the backbone: -> how many tokens it takes."""
+        assert self.spec.understand is not None
+        features = self._encode(self.spec.understand.encoder)
+        if self.parts.connector is not None:
+            features = self.parts.connector(features)
+        return features.shape[1]
+
+    def _sample(self, step: GenerateStep, more: int, *, edit: bool) -> None:
         head: Any = self.parts.step(step.name)["head"]
         sampler = step.sampler.build() if step.sampler else None
         guidance = step.guidance.build() if step.guidance else None
-        condition, mask, own = self._for_head(step)
+        condition, mask, own = self._for_head(step, more, edit=edit)
         head.sample(condition, mask, [torch.Generator()], sampler, guidance, **own)
 
-    def _for_head(self, step: GenerateStep) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        """As `UnifiedModel.for_head`, for one prompt."""
+    def _for_head(self, step: GenerateStep, more: int, *, edit: bool) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """As `Ways.for_head`, for one prompt, in which a picture takes so many `more` tokens."""
         part: Any = self.parts.step(step.name)["condition"]
         queries = getattr(step.condition, "queries", 0)
-        length = PROMPT + queries
+        length = PROMPT + more + queries
         mask = torch.ones(1, length, dtype=torch.bool)
         if getattr(step.head, "continues", False):
             return torch.empty(1, length, self.width), mask, {"backbone": self.parts.backbone}
-        made = {name: self._written(self.spec.step(name)) for name in getattr(step.condition, "steps", ())}
-        return *part(Readout(self._states(length), mask, queries, made)), {}
+        made = {name: self._written(self.spec.step(name), more) for name in getattr(step.condition, "steps", ())}
+        shown = Shown((1,), lambda name: torch.empty(1, *self._given(name))) if edit else None
+        states = self._states(length) if getattr(part, "reads_prompt", True) else torch.empty(1, 0, self.width)
+        condition, mask, pictures = read(part, Readout(states, mask[:, : states.shape[1]], queries, made, shown))
+        own: dict[str, Any] = {}
+        if pictures is not None and getattr(step.head, "takes_pictures", False):
+            own["pictures"] = pictures
+        if getattr(step.head, "clean_latent", None):
+            own["clean"] = torch.empty(1, *self._target(step, normalised=True))
+        return condition, mask, own
 
-    def _written(self, step: GenerateStep) -> Tensor:
-        return self._states(PROMPT + self._given(step.target)[0])[:, PROMPT - 1 :]
+    def _written(self, step: GenerateStep, more: int) -> Tensor:
+        return self._states(PROMPT + more + self._given(step.target)[0])[:, PROMPT + more - 1 :]
 
     def _states(self, length: int) -> Tensor:
         return self.parts.backbone(torch.empty(1, length, self.width), torch.ones(1, length, dtype=torch.bool))

@@ -13,14 +13,14 @@ from diptych.seeds import generators
 
 
 if TYPE_CHECKING:
-    from diptych.model import UnifiedModel
+    from diptych.ways import Ways
 
 
 SEED = 0
 
 
 @torch.no_grad()
-def painted_space(model: UnifiedModel) -> Tensor:
+def painted_space(model: Ways) -> Tensor:
     """Paint the features of a bare space with seed 0: -> [n c].
 
     As BLIP3-o's pipeline does for its decoder (facts of its code, 4.2): the prompt is one space outside of the prompt

@@ -69,6 +69,11 @@ def diptych_register_condition() -> list[Component]:
             "diptych.conditions.specs:StatesOf",
             "the states of ids that an earlier step wrote (BLIP3o-NEXT)",
         ),
+        Component(
+            "reference-features",
+            "diptych.conditions.specs:ReferenceFeatures",
+            "what a vision part makes of the pictures that are edited (BLIP3o-NEXT-edit)",
+        ),
         Component("concat", "diptych.conditions.specs:Concat", "several conditions, one after the other"),
     ]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from diptych.data.sample import Thought, Turn
+from diptych.data.sample import Picture, Thought, Turn, Wish, shown_in, words_of
 from diptych.errors import Problem, RequestError, SpecError
 from diptych.spec.model import Prompt
 from diptych.tokenizers.text import TextTokenizer
@@ -85,33 +85,46 @@ class PromptBuilder:
             self._add(ids, learned, self._template("assistant")[0])
         return Encoded(tuple(ids), tuple(learned), tuple(spans))
 
-    def painting(self, prompt: str, queries: int, *, learning: bool = False) -> Encoded:
+    def painting(self, wish: Wish, queries: int, *, image_tokens: int | None = None, learning: bool = False) -> Encoded:
         """Encode a request for a picture: the user's turn, the assistant's opened, the paint token, the queries.
 
-        `learning` makes no difference, unless the form has the switch `closed_turn` of reference numerics.
+        Args:
+            wish: a prompt, or an instruction and the pictures that it is about.
+            queries: how many latent queries end the sequence.
+            image_tokens: how many backbone tokens one of these pictures takes; None for a backbone that does not read
+                them, which gets the words alone.
+            learning: makes no difference, unless the form has the switch `closed_turn` of reference numerics.
         """
-        if not prompt.strip():
+        if not words_of(wish).strip():
             raise RequestError("the prompt is empty; say what to paint, for example 'a red heart'")
         ids: list[int] = []
         learned: list[bool] = []
+        spans: list[Span] = []
         system = self.form.system if self.form.paint_system is None else self.form.paint_system
-        for turn in self._started(ids, learned, [Turn("user", (self.paint_request(prompt),))], system):
-            self._turn(turn, 0, ids, learned, [])
+        said = self.request(wish, pictures=image_tokens is not None)
+        for turn in self._started(ids, learned, [Turn("user", said)], system):
+            self._turn(turn, image_tokens or 0, ids, learned, spans)
         opening, _, closing = self._template("assistant")
         self._add(ids, learned, [*opening, *closing] if learning and self.form.closed_turn else opening)
         opens = (self.form.paint_open, self.form.paint_scale)
         self._add(ids, learned, [self.tokenizer.id_of(token) for token in opens if token])
         self._add(ids, learned, [self.tokenizer.id_of(self.form.query_pad)] * queries)
-        return Encoded(tuple(ids), tuple(learned), queries=queries)
+        return Encoded(tuple(ids), tuple(learned), tuple(spans), queries)
 
     def painted(self) -> list[int]:
         """Return the ids after a picture that was made of ids: what closes it, and what closes the turn."""
         close = [self.tokenizer.id_of(self.form.paint_close)] if self.form.paint_close else []
         return [*close, *self._template("assistant")[2]]
 
-    def paint_request(self, prompt: str) -> str:
-        """Put a prompt into the words that ask for a picture."""
-        return self.form.paint.replace("{prompt}", prompt.strip())
+    def request(self, wish: Wish, *, pictures: bool = True) -> tuple[str | Picture, ...]:
+        """Put a wish into the words that ask for a picture, with its pictures where the form has them, or without."""
+        words, shown = words_of(wish).strip(), shown_in(wish)
+        if not shown:
+            return (self.form.paint.replace("{prompt}", words),)
+        form = self.form.edit_many if len(shown) > 1 and self.form.edit_many else self.form.edit
+        before, _, after = form.replace("{count}", str(len(shown))).partition("{pictures}")
+        said = (before.replace("{prompt}", words), *(shown if pictures else ()), after.replace("{prompt}", words))
+        return tuple(each for each in said if not isinstance(each, str) or each)
 
     def stop_id(self) -> int:
         """Return the id that ends an assistant's turn: the first token after its content."""
@@ -139,16 +152,19 @@ class PromptBuilder:
         opening, spaces, closing = self._template(turn.role)
         answer = turn.role == "assistant"
         self._add(ids, learned, opening)
-        for piece in self._pieces(spaces, turn.content):
+        pieces = list(self._pieces(spaces, turn.content))
+        shown = [not isinstance(piece, str | Thought) for piece in pieces]
+        for at, piece in enumerate(pieces):
             if isinstance(piece, str):
                 self._add(ids, learned, self._encode(piece), answer)
             elif isinstance(piece, Thought):
                 self._add(ids, learned, self._thought(piece), answer)
             else:
-                self._add(ids, learned, [self.tokenizer.id_of(self.form.image_open)])
+                opened, goes_on = (self.form.one_frame and any(each) for each in (shown[:at][-1:], shown[at + 1 :][:1]))
+                self._add(ids, learned, [] if opened else [self.tokenizer.id_of(self.form.image_open)])
                 spans.append(Span(len(ids), image_tokens, len(spans)))
                 self._add(ids, learned, [self.tokenizer.id_of(self.form.image_pad)] * image_tokens)
-                self._add(ids, learned, [self.tokenizer.id_of(self.form.image_close)])
+                self._add(ids, learned, [] if goes_on else [self.tokenizer.id_of(self.form.image_close)])
         self._add(ids, learned, closing[:1], answer)
         self._add(ids, learned, closing[1:])
 

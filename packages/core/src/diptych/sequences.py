@@ -9,13 +9,16 @@ from attrs import frozen
 from torch import Tensor
 
 from diptych.prompt import Encoded
+from diptych.shown import Shown
 
 
 @frozen(eq=False)
 class Sequences:
     """A left-padded batch: ids [b s], mask [b s] (True = real), labels [b s] (-100 = not learned).
 
-    `images` are (row, start, length) of the spans to fill with features, in the order of the pictures.
+    `images` are (row, start, length) of the spans to fill with features, in the order of the pictures. Requests for
+    pictures also hold the pictures that they start from: `shown`, and `tokens` [k n d], what the backbone reads of
+    them; None where there are none, or it reads none.
     """
 
     ids: Tensor
@@ -23,6 +26,8 @@ class Sequences:
     labels: Tensor
     images: tuple[tuple[int, int, int], ...]
     queries: int
+    shown: Shown | None = None
+    tokens: Tensor | None = None
 
     @staticmethod
     def of(encoded: Sequence[Encoded], pad: int, device: torch.device) -> Sequences:
@@ -46,12 +51,18 @@ class Sequences:
 
         embeds [b s d], features [k n d] one a picture in order, queries [q d] -> [b s d]
         """
-        if features is not None and self.images:
-            rows = torch.tensor([row for row, _, _ in self.images], device=embeds.device)
-            starts = torch.tensor([start for _, start, _ in self.images], device=embeds.device)
-            positions = starts[:, None] + torch.arange(features.shape[1], device=embeds.device)
-            embeds = embeds.index_put((rows[:, None].expand_as(positions), positions), features.to(embeds.dtype))
+        embeds = put_pictures(embeds, self.images, features)
         if queries is not None and self.queries:
             tail = queries.to(embeds.dtype).expand(embeds.shape[0], -1, -1)
             embeds = torch.cat([embeds[:, : embeds.shape[1] - self.queries], tail], 1)
         return embeds
+
+
+def put_pictures(embeds: Tensor, images: Sequence[tuple[int, int, int]], features: Tensor | None) -> Tensor:
+    """Put features [k n d], one a picture, at their spans (row, start, length): embeds [b s d] -> [b s d]."""
+    if features is None or not images:
+        return embeds
+    rows = torch.tensor([row for row, _, _ in images], device=embeds.device)
+    starts = torch.tensor([start for _, start, _ in images], device=embeds.device)
+    positions = starts[:, None] + torch.arange(features.shape[1], device=embeds.device)
+    return embeds.index_put((rows[:, None].expand_as(positions), positions), features.to(embeds.dtype))

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import attrs
 import torch
 from torch import Tensor, nn
 
-from diptych.conditions.readout import Readout
+from diptych.conditions.readout import Readout, read
 
 
 class LatentQueriesModule(nn.Module):
@@ -46,9 +45,9 @@ class StatesOfModule(nn.Module):
 
     reads_prompt = False
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, connector: nn.Module | None = None) -> None:
         super().__init__()
-        self.step = step
+        self.step, self.connector = step, connector
 
     def query_embeds(self) -> None:
         """Put nothing after the prompt."""
@@ -57,7 +56,35 @@ class StatesOfModule(nn.Module):
     def forward(self, readout: Readout) -> tuple[Tensor, Tensor]:
         """Read the states: -> condition [b 1+n d], mask [b 1+n] (all real)."""
         states = readout.steps[self.step]
+        states = states if self.connector is None else self.connector(states)
         return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+
+
+class ReferenceFeaturesModule(nn.Module):
+    """Reads what a vision part makes of the pictures that prompts start from."""
+
+    reads_prompt = False
+
+    def __init__(self, part: str, width: int, connector: nn.Module | None = None) -> None:
+        super().__init__()
+        self.part, self.width, self.connector = part, width, connector
+
+    def query_embeds(self) -> None:
+        """Put nothing after the prompt."""
+        return
+
+    def forward(self, readout: Readout) -> tuple[Tensor, Tensor, Tensor]:
+        """Read features or latents of the pictures, those of one prompt behind one another.
+
+        -> condition [b (m n) d], real ones and those of pictures [b (m n)]: m is the most pictures of a prompt
+        """
+        if readout.shown is None:
+            none = readout.mask[:, :0]
+            return readout.states.new_zeros(*none.shape, self.width), none, none
+        features = readout.shown.features(self.part)
+        tokens = features if self.connector is None else self.connector(features)
+        condition, mask = readout.shown.laid_out(tokens)
+        return condition, mask, torch.ones_like(mask)
 
 
 class ConcatModule(nn.Module):
@@ -73,22 +100,26 @@ class ConcatModule(nn.Module):
         own = [each for part in self.of if (each := part.query_embeds()) is not None]
         return torch.cat(own) if own else None
 
-    def forward(self, readout: Readout) -> tuple[Tensor, Tensor]:
-        """Read each part with its own share of the queries: -> condition [b q d], mask [b q]."""
-        conditions, masks, start = [], [], readout.states.shape[1] - readout.queries
+    def forward(self, readout: Readout) -> tuple[Tensor, Tensor, Tensor]:
+        """Read each part with its own share of the queries.
+
+        -> condition [b q d], real ones [b q], those of pictures [b q]
+        """
+        conditions, masks, flags, start = [], [], [], readout.states.shape[1] - readout.queries
         end = start
         for part in self.of:
             own = part.query_embeds()
             count = 0 if own is None else own.shape[0]
-            condition, mask = part(_window(readout, start, end, count))
+            condition, mask, pictures = read(part, _window(readout, start, end, count))
             conditions.append(condition)
             masks.append(mask)
+            flags.append(torch.zeros_like(mask) if pictures is None else pictures)
             end += count
-        return torch.cat(conditions, 1), torch.cat(masks, 1)
+        return torch.cat(conditions, 1), torch.cat(masks, 1), torch.cat(flags, 1)
 
 
 def _window(readout: Readout, start: int, end: int, count: int) -> Readout:
     """Show one part the prompt and its own queries, as if the other parts' queries were not there."""
     states = torch.cat([readout.states[:, :start], readout.states[:, end : end + count]], 1)
     mask = torch.cat([readout.mask[:, :start], readout.mask[:, end : end + count]], 1)
-    return attrs.evolve(readout, states=states, mask=mask, queries=count)
+    return readout._replace(states=states, mask=mask, queries=count)

@@ -62,15 +62,24 @@ class PromptStates(PartSpec):
         return PromptStatesModule()
 
 
+_CONNECTOR = "brings them to another width; guidance and dropping take place behind it"
+
+
 @frozen
 class StatesOf(PartSpec):
     """The backbone's states of ids that an earlier step wrote, and of the word before them (BLIP3o-NEXT)."""
 
     kind: ClassVar[str] = "condition"
     step: str = setting("the earlier step: its head writes ids after the prompt")
+    connector: Annotated[PartSpec, Slot("connector")] | None = setting(_CONNECTOR, default=None)
     length: int | None = inferred("number of ids")
     width: int | None = inferred("width of the backbone")
     queries: ClassVar[int] = 0
+
+    @property
+    def condition_width(self) -> int | None:
+        """Width behind the connector."""
+        return _width_behind(self.connector, self.width)
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -88,16 +97,71 @@ class StatesOf(PartSpec):
 
     def ports(self) -> Ports:
         """Read one state an id, and one more."""
-        return Ports(
-            inputs={**_STATES, "made": Port("b length", "what the step writes")},
-            outputs={"condition": Port("b tokens width", "states of what was written")},
-        )
+        inputs = {**_STATES, "made": Port("b length", "what the step writes")}
+        read = Port("b tokens width", "states of what was written")
+        if self.connector is None:
+            return Ports(inputs, {"condition": read})
+        condition = Port("b tokens condition_width", "these states behind the connector")
+        inside = (("read", "connector.features"), ("condition", "connector.tokens"))
+        return Ports(inputs, {"read": read, "condition": condition}, inside)
 
     def build(self) -> nn.Module:
-        """Make the reader; it has no weights."""
+        """Make the reader; it has no weights but its connector's."""
         from diptych.conditions.modules import StatesOfModule
 
-        return StatesOfModule(self.step)
+        return StatesOfModule(self.step, None if self.connector is None else self.connector.build())
+
+
+@frozen
+class ReferenceFeatures(PartSpec):
+    """What a vision part makes of the pictures that a request starts from, for editing (BLIP3o-NEXT-edit).
+
+    Requests without pictures have no token of it, and those with several have the tokens of all.
+    """
+
+    kind: ClassVar[str] = "condition"
+    part: str = setting("an encoder or autoencoder, by its name under `vision`")
+    connector: Annotated[PartSpec, Slot("connector")] | None = setting(_CONNECTOR, default=None)
+    tokens: int | None = inferred("number of features of one picture")
+    width: int | None = inferred("width of the features")
+    queries: ClassVar[int] = 0
+
+    @property
+    def condition_width(self) -> int | None:
+        """Width behind the connector."""
+        return _width_behind(self.connector, self.width)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Vision parts that encode what a request starts from."""
+        return (self.part,)
+
+    def sources(self) -> Mapping[str, str]:
+        """Take what the part gives."""
+        return {"features": f"vision.{self.part}"}
+
+    def ports(self) -> Ports:
+        """Read the features of each picture; how many pictures there are differs from request to request."""
+        inputs = {"features": Port("b tokens width", "what the part makes of a picture")}
+        if self.connector is None:
+            return Ports(inputs, {"condition": Port("b s width", "features of all pictures")})
+        outputs = {
+            "read": Port("b kept condition_width", "features of a picture behind the connector"),
+            "condition": Port("b s condition_width", "those of all pictures"),
+        }
+        return Ports(inputs, outputs, (("features", "connector.features"), ("read", "connector.tokens")))
+
+    def build(self) -> nn.Module:
+        """Make the reader; it has no weights but its connector's."""
+        from diptych.conditions.modules import ReferenceFeaturesModule
+
+        assert self.condition_width
+        connector = None if self.connector is None else self.connector.build()
+        return ReferenceFeaturesModule(self.part, self.condition_width, connector)
+
+
+def _width_behind(connector: PartSpec | None, width: int | None) -> int | None:
+    return width if connector is None else getattr(connector, "out_width", None)
 
 
 @frozen
@@ -121,6 +185,11 @@ class Concat(PartSpec):
         return tuple(name for each in self.of for name in getattr(each, "steps", ()))
 
     @property
+    def references(self) -> tuple[str, ...]:
+        """Vision parts that encode what a request starts from, for any of them."""
+        return tuple(name for each in self.of for name in getattr(each, "references", ()))
+
+    @property
     def total(self) -> int | None:
         """Tokens of all conditions together; None where it depends on the prompt."""
         counts = [_tokens(each) for each in self.of]
@@ -128,12 +197,14 @@ class Concat(PartSpec):
 
     def ports(self) -> Ports:
         """Hand the states to each, and take their conditions, which must be of one width."""
-        inside = [("states", f"of.{i}.states") for i in range(len(self.of))]
-        length = "s" if self.total is None else "total"
+        number, length = range(len(self.of)), "s" if self.total is None else "total"
+        parts = {f"part{i}": Port(f"b length{i} condition_width", "one of the conditions") for i in number}
         return Ports(
             inputs=_STATES,
-            outputs={"condition": Port(f"b {length} width", "all conditions together")},
-            inside=tuple(inside),
+            outputs={**parts, "condition": Port(f"b {length} condition_width", "all conditions together")},
+            inside=tuple(
+                pair for i in number for pair in (("states", f"of.{i}.states"), (f"part{i}", f"of.{i}.condition"))
+            ),
         )
 
     def build(self) -> nn.Module:

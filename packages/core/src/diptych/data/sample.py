@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,28 @@ class Thought:
 
 Exchange = tuple[str, *tuple[str | Thought, ...]]
 """A question, and what is said to it: thoughts, the answer."""
+
+
+@frozen(eq=False)
+class Edit:
+    """A request to paint from pictures: the instruction, and the pictures that it is about."""
+
+    text: str
+    pictures: tuple[Picture, ...]
+
+
+Wish = str | Edit
+"""What is asked to be painted: a prompt, or an edit."""
+
+
+def words_of(wish: Wish) -> str:
+    """Return what a wish says."""
+    return wish if isinstance(wish, str) else wish.text
+
+
+def shown_in(wish: Wish) -> tuple[Picture, ...]:
+    """Return the pictures that a wish starts from; none for a prompt."""
+    return () if isinstance(wish, str) else wish.pictures
 
 
 @frozen(eq=False)
@@ -54,6 +76,11 @@ class Sample:
         return Sample((Turn("user", (prompt,)), Turn("assistant", (picture,))), facts)
 
     @staticmethod
+    def edit(instruction: str, references: Sequence[Picture], picture: Picture, **facts: Any) -> Sample:
+        """Make a sample that asks for a picture made from others, the references."""
+        return Sample((Turn("user", (*references, instruction)), Turn("assistant", (picture,))), facts)
+
+    @staticmethod
     def ask(picture: Picture, *exchanges: Exchange, **facts: Any) -> Sample:
         """Make a sample of questions about a picture and what is said to each. The picture stands in the first one."""
         turns: list[Turn] = []
@@ -71,6 +98,11 @@ class Sample:
         last = self.turns[-1]
         made = last.pictures() if last.role == "assistant" else []
         return made[-1] if made else None
+
+    def wish(self) -> Wish:
+        """Return what the picture of the last turn is asked for with: the words and pictures of the turn before it."""
+        asked = self.turns[-2]
+        return Edit(asked.text(), tuple(asked.pictures())) if asked.pictures() else asked.text()
 
     def has_answer(self) -> bool:
         """Say whether an assistant turn has text to learn."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from diptych.data.sample import Picture, Sample, Turn
 from diptych.model import UnifiedModel
+from diptych.shown import Album
 
 
 class Batch:
@@ -19,7 +19,6 @@ class Batch:
     def __init__(self, model: UnifiedModel, samples: Sequence[Sample]) -> None:
         """Hold samples of a model's batch."""
         self.model, self.samples = model, list(samples)
-        self._features: dict[str, Tensor] = {}
 
     @cached_property
     def pictured(self) -> list[int]:
@@ -30,6 +29,11 @@ class Batch:
     def pictures(self) -> list[Picture]:
         """All pictures of all samples, in order."""
         return [picture for sample in self.samples for turn in sample.turns for picture in turn.pictures()]
+
+    @cached_property
+    def album(self) -> Album:
+        """Keeps what was encoded of `pictures`."""
+        return Album(self.model, self.pictures)
 
     @cached_property
     def _places(self) -> list[list[int]]:
@@ -43,11 +47,7 @@ class Batch:
 
     def features(self, name: str) -> Tensor:
         """Encode `pictures` by a vision part, once a step: -> [k n d]; no graph if nothing in it trains."""
-        if name not in self._features:
-            part: Any = self.model.eye(name)[1]
-            with torch.set_grad_enabled(any(each.requires_grad for each in part.parameters())):
-                self._features[name] = self.model.encode(name, self.pixels(name))
-        return self._features[name]
+        return self.album.features(name)
 
     def rows(self, chosen: Sequence[int]) -> Tensor:
         """Return where the first picture of each chosen sample stands among `pictures`."""
@@ -69,9 +69,8 @@ class Batch:
         found = []
         for row in self.pictured:
             sample = self.samples[row]
-            text = sample.facts.get("caption") or (
-                sample.turns[0].text() if sample.picture_to_make() is not None else ""
-            )
+            painted = sample.picture_to_make() is not None and not sample.turns[0].pictures()
+            text = sample.facts.get("caption") or (sample.turns[0].text() if painted else "")
             if text:
                 found.append((row, text))
         return [row for row, _ in found], [text for _, text in found]

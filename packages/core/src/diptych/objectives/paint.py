@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from diptych.data.sample import Wish
 from diptych.objectives.batch import Batch
 from diptych.spec.model import GenerateStep
 from diptych.writing import WholeRows
@@ -28,23 +30,27 @@ class PaintObjective(nn.Module):
         step = model.spec.step(self.step) if self.step else model.spec.generate[0]
         with torch.no_grad():  # targets never train through this loss
             target = model.normalise(step.name, batch.features(step.target)[batch.made(chosen)])
-        prompts = [batch.samples[row].turns[-2].text() for row in chosen]
+        wishes = [batch.samples[row].wish() for row in chosen]
         name = f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint"
         head = model.parts.step(step.name)["head"]
         if getattr(head, "whole_text", False):
-            return {name: WholeRows.of(model, prompts, step.name, target).loss(model)}
-        sequences = model.painting(prompts, step.name, learning=True)
-        condition, mask, own = model.for_head(sequences, step.name, self._left(batch, step, chosen, prompts))
-        target, condition, mask = (each.repeat_interleave(self.draws, 0) for each in (target, condition, mask))
-        losses = head.loss(target, condition, mask, generator, **own)
+            return {name: WholeRows.of(model, wishes, step.name, target, batch.album).loss(model)}
+        sequences = model.painting(wishes, step.name, learning=True, album=batch.album)
+        condition, mask, own = model.for_head(sequences, step.name, self._left(batch, step, chosen, wishes))
+        given = {"target": target, "condition": condition, "mask": mask, **own}
+        drawn = {key: self._repeated(each) for key, each in given.items()}
+        losses = head.loss(**drawn, generator=generator)
         return {name: losses.mean()}
 
+    def _repeated(self, value: Any) -> Any:
+        return value.repeat_interleave(self.draws, 0) if isinstance(value, Tensor) else value
+
     @staticmethod
-    def _left(batch: Batch, step: GenerateStep, chosen: Sequence[int], prompts: Sequence[str]) -> dict[str, Tensor]:
+    def _left(batch: Batch, step: GenerateStep, chosen: Sequence[int], wishes: Sequence[Wish]) -> dict[str, Tensor]:
         """Compute the states that earlier steps would have left behind, had they written the true ids."""
         model = batch.model
         left = {}
         for name in getattr(step.condition, "steps", ()):
             ids = batch.features(model.spec.step(name).target)[batch.made(chosen)]
-            left[name] = model.written(prompts, name, ids, learning=True)
+            left[name] = model.written(wishes, name, ids, learning=True, album=batch.album)
         return left

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from attrs import frozen
+from attrs import frozen, validators
 
 from diptych.spec.part import PartSpec, Slot, deviation, setting
 
@@ -31,6 +31,11 @@ def _hold_turns(_: object, __: object, turns: Mapping[str, str]) -> None:
 def _holds_a_prompt(_: object, __: object, paint: str) -> None:
     if "{prompt}" not in paint:
         raise ValueError("it must hold {prompt}, where the prompt is put")
+
+
+def _holds_an_edit(_: object, __: object, edit: str) -> None:
+    if edit and not ("{prompt}" in edit and edit.count("{pictures}") == 1):
+        raise ValueError("it must hold {prompt}, where the instruction is put, and {pictures} once, where they stand")
 
 
 @frozen
@@ -61,9 +66,21 @@ class Prompt:
     paint: str = setting(
         "the request for a picture, holding {prompt}", default="Paint: {prompt}", check=_holds_a_prompt
     )
+    edit: str = setting(
+        "the request for a picture made from others, holding {prompt} and {pictures}",
+        default="{pictures}Edit: {prompt}",
+        check=[_holds_an_edit, validators.min_len(1)],
+    )
+    edit_many: str = setting(
+        "that for several pictures, where it is another; it may hold {count}", default="", check=_holds_an_edit
+    )
     image_open: str = setting("token before the features of an image", default="<|vision_start|>")
     image_pad: str = setting("token standing for one feature of an image", default="<|image_pad|>")
     image_close: str = setting("token after the features of an image", default="<|vision_end|>")
+    one_frame: bool = setting(
+        "pictures beside one another stand between one `image_open` and one `image_close`, as in BLIP3o-NEXT-edit",
+        default=False,
+    )
     paint_open: str = setting("token that starts a picture to be made", default="<|paint|>")
     paint_scale: str = setting(
         "token after it that says the scale of what is made, as BLIP3o-NEXT has; empty for none", default=""
@@ -95,7 +112,11 @@ class Prompt:
 
 @frozen
 class Understand:
-    """How pictures are read: an encoder under `vision` (or the backbone's own), and a connector to the backbone."""
+    """How pictures are read: an encoder under `vision` (or the backbone's own), and a connector to the backbone.
+
+    An image tokenizer under `vision` reads pictures as ids; they are embedded as the generate step embeds them whose
+    target they are, and there is no connector.
+    """
 
     encoder: str = setting("a name under `vision`, or `backbone` for its own tower")
     connector: Annotated[PartSpec, Slot("connector")] | None = setting("features -> backbone width", default=None)
@@ -148,6 +169,11 @@ class ModelSpec:
     def step(self, name: str) -> GenerateStep:
         """Return a generate step by name."""
         return next(each for each in self.generate if each.name == name)
+
+    def writer(self, name: str) -> GenerateStep | None:
+        """Return the generate step that writes ids of an image tokenizer under `vision` after the prompt, or None."""
+        own = (each for each in self.generate if each.target == name and getattr(each.head, "continues", False))
+        return next(own, None)
 
     @property
     def decoded(self) -> str:

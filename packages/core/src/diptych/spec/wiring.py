@@ -8,7 +8,7 @@ import attrs
 
 from diptych.errors import Problem, SpecError, suggest
 from diptych.ports import Connection, Ports, SizeTable, match_ports, show_port
-from diptych.spec.model import ModelSpec
+from diptych.spec.model import GenerateStep, ModelSpec, Understand
 from diptych.spec.names import bad_name
 from diptych.spec.numerics import follow
 from diptych.spec.part import PartSpec, evolved, fields_of, replace_part, walk_parts
@@ -94,7 +94,8 @@ def connections(spec: ModelSpec) -> Iterator[Connection]:
         for own, nested in part.ports().inside:
             yield Connection(f"{path}.{own}", f"{path}.{nested}")
         for own, elsewhere in part.sources().items():
-            yield Connection(elsewhere, f"{path}.{own}")
+            owner, _, name = elsewhere.rpartition(".")
+            yield Connection(target_port(spec, name) if owner == "vision" else elsewhere, f"{path}.{own}")
 
 
 def target_port(spec: ModelSpec, name: str) -> str:
@@ -163,11 +164,7 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
         if spec.understand.encoder == "backbone" and not getattr(spec.backbone, "reads_pictures", False):
             message = "this backbone has no eyes of its own; name an encoder under vision"
             yield Problem("understand.encoder", message, "reference")
-        part = spec.vision.get(spec.understand.encoder)
-        if part is not None and part.kind != "encoder":
-            yield Problem(
-                "understand.encoder", f"'{spec.understand.encoder}' is an {part.kind}, not an encoder", "reference"
-            )
+        yield from _bad_reader(spec, spec.understand)
     for name in {each for each in steps if steps.count(each) > 1}:
         yield Problem("generate", f"two steps are called '{name}'; give each a name of its own", "reference")
     for step in spec.generate:
@@ -179,6 +176,7 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
             if name in before and not getattr(before[name].head, "continues", False):
                 message = f"step '{name}' leaves no states behind: its head does not write ids after the prompt"
                 yield Problem(f"generate.{step.name}.condition", message, "reference")
+        yield from _bad_pictures(spec, step)
     if spec.decode:
         yield from check("decode.of", spec.decode.of, [*steps, *vision], "generate steps and parts under vision")
         if spec.decode.decoder is None:
@@ -189,7 +187,43 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
     paths = [path for path, _ in walk_parts(spec)]
     for path, part in walk_parts(spec):
         for own, elsewhere in part.sources().items():
-            yield from check(f"{path}.{own}", elsewhere.rpartition(".")[0], paths, "parts")
+            owner, _, name = elsewhere.rpartition(".")
+            if owner == "vision":
+                yield from check(path, name, vision, "under vision")
+            else:
+                yield from check(f"{path}.{own}", owner, paths, "parts")
+
+
+def _bad_reader(spec: ModelSpec, understand: Understand) -> Iterator[Problem]:
+    """See that what reads pictures for the backbone gives it features, or ids that it writes itself."""
+    name = understand.encoder
+    part = spec.vision.get(name)
+    if part is None or part.kind == "encoder":
+        return
+    if part.kind == "image_tokenizer" and spec.writer(name):
+        if understand.connector:
+            message = f"ids of '{name}' are embedded as the step that writes them does it; leave `connector` out"
+            yield Problem("understand.connector", message, "reference")
+        return
+    more = ", and no generate step writes its ids after the prompt" if part.kind == "image_tokenizer" else ""
+    yield Problem("understand.encoder", f"'{name}' is an {part.kind}, not an encoder{more}", "reference")
+
+
+def _bad_pictures(spec: ModelSpec, step: GenerateStep) -> Iterator[Problem]:
+    """See that a step which starts from pictures reads features of them, and that its guidance can tell them apart."""
+    path, references = f"generate.{step.name}", getattr(step.condition, "references", ())
+    for name in references:
+        if name in spec.vision and spec.vision[name].kind == "image_tokenizer":
+            message = f"'{name}' makes ids of pictures, no features; name an encoder or autoencoder"
+            yield Problem(f"{path}.condition", message, "reference")
+    if getattr(step.guidance, "tells_pictures", False):
+        if not references:
+            message = "it tells pictures from text, but no token of the condition is a picture's; "
+            message += "add one of type `reference-features`, or take another guidance"
+            yield Problem(f"{path}.guidance", message, "reference")
+        elif not getattr(step.head, "takes_pictures", False):
+            message = "this head does not tell pictures from text; take another guidance, or leave it out"
+            yield Problem(f"{path}.guidance", message, "reference")
 
 
 def _bad_text(spec: ModelSpec) -> Iterator[Problem]:

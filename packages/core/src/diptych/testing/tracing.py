@@ -41,7 +41,7 @@ def _image_tokenizer(_: Example, module: Any) -> Traced:
 
 
 def _condition(example: Example, module: Any) -> Traced:
-    read = readout(example, module, given(example, COUNT)["states"])
+    read = readout(example, module, given(example, COUNT))
     return lambda _: list(module(read))
 
 

@@ -12,6 +12,7 @@ from torch import Generator, Tensor
 from diptych.backbones.plain_transformer import PlainTransformerSpec
 from diptych.conditions.readout import Readout
 from diptych.ports import Port
+from diptych.shown import Shown
 from diptych.testing.example import Example
 
 
@@ -92,22 +93,27 @@ def _connector(_: Example, module: Any, inputs: Given, __: Sequence[Generator]) 
     return {"tokens": module(inputs["features"])}
 
 
-def readout(example: Example, module: Any, states: Tensor) -> Readout:
-    """Make what a condition reads: states of a prompt, of its own queries, and of what earlier steps wrote."""
+def readout(example: Example, module: Any, inputs: Given) -> Readout:
+    """Make what a condition reads: states of a prompt, its queries and what earlier steps wrote; a picture."""
+    features = inputs.get("features")
+    states = inputs["states"] if features is None else features[:, :0]
+    shown = None if features is None else Shown((1,) * len(features), lambda _: features)
     queries = module.query_embeds()
     count = getattr(example.spec, "queries", 0)
     assert (0 if queries is None else len(queries)) == count, f"`queries` says {count}, query_embeds gives {queries}"
     if queries is not None:
         states = torch.cat([states, queries.to(states).expand(len(states), -1, -1)], 1)
     mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
-    left = states[:, :1].expand(-1, getattr(example.spec, "tokens", None) or 1, -1)
-    return Readout(states, mask, count, dict.fromkeys(getattr(example.spec, "steps", ()), left))
+    written = getattr(example.spec, "tokens", None) or 1
+    left = {name: states[:, :1].expand(-1, written, -1) for name in getattr(example.spec, "steps", ())}
+    return Readout(states, mask, count, left, shown)
 
 
 def _condition(example: Example, module: Any, inputs: Given, _: Sequence[Generator]) -> dict[str, Tensor]:
-    condition, real = module(readout(example, module, inputs["states"]))
-    assert real.shape == condition.shape[:2], "the mask is not one flag a condition token"
-    assert real.dtype == torch.bool
+    condition, *flags = module(readout(example, module, inputs))
+    assert len(flags) in (1, 2), "a condition gives itself, its mask, and perhaps which tokens are pictures'"
+    assert all(each.shape == condition.shape[:2] for each in flags), "the mask is not one flag a condition token"
+    assert all(each.dtype == torch.bool for each in flags)
     return {"condition": condition}
 
 

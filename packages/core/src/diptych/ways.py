@@ -1,0 +1,321 @@
+"""The two ways of the data, as plain methods: pictures and text are read, and prompts become pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import torch
+from attrs import evolve
+from PIL import Image
+from torch import Tensor
+
+from diptych.assembly import Assembly
+from diptych.conditions.readout import Readout, read
+from diptych.data.preprocess import to_pixels
+from diptych.data.sample import Edit, Picture, Wish
+from diptych.errors import RequestError
+from diptych.importing.origin import Origin
+from diptych.painted_space import painted_space
+from diptych.prompt import Encoded, PromptBuilder
+from diptych.seeds import generators
+from diptych.sequences import Sequences
+from diptych.shown import Album, Shown
+from diptych.spec.model import GenerateStep, ModelSpec
+from diptych.tokenizers.text import TextTokenizer
+from diptych.writing import WholeRows, states_of_written
+
+
+class Ways:
+    """What tasks and training are made of. See `UnifiedModel`, which has the tasks."""
+
+    def __init__(self, spec: ModelSpec, parts: Assembly, tokenizer: TextTokenizer | None) -> None:
+        """Join a resolved spec, its modules and its tokenizer, if it has text."""
+        self.spec, self.parts, self.words = spec, parts, tokenizer
+        self._prompts = PromptBuilder(spec.prompt, tokenizer) if tokenizer else None
+        if self._prompts:
+            self._prompts.check_ids()
+        self.left_out: dict[str, str] = {}
+        self.origin: Origin | None = None
+
+    @property
+    def prompts(self) -> PromptBuilder:
+        """Conversations -> ids.
+
+        Raises:
+            RequestError: if the model has no text.
+        """
+        if self._prompts is None:
+            raise RequestError(f"'{self.spec.name}' has no text: its spec has no `backbone` and `tokenizer`")
+        return self._prompts
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        """Text <-> ids; refused as `prompts` is."""
+        return self.prompts.tokenizer
+
+    @property
+    def text_width(self) -> int:
+        """Width of the backbone's states; refused as `prompts` is."""
+        assert self.prompts
+        backbone: Any = self.spec.backbone
+        return backbone.width
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.parts.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating-point type of the weights."""
+        return next(self.parts.parameters()).dtype
+
+    def to(self, device: str | torch.device | None = None, dtype: torch.dtype | None = None) -> Self:
+        """Move and convert all weights."""
+        self.parts.to(device=device, dtype=dtype)
+        return self
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def eye(self, name: str) -> tuple[Any, Any]:
+        """Return spec and module of the vision part `name`, or of the backbone where it reads pictures itself."""
+        if name == "backbone" and name not in self.spec.vision:
+            return self.spec.backbone, self.parts.backbone
+        return self.spec.vision[name], self.parts.vision[name]
+
+    def pixels(self, name: str, pictures: Sequence[Picture]) -> Tensor:
+        """Preprocess pictures for the vision part `name`: -> [b 3 h w]."""
+        how = self.eye(name)[0].preprocess()
+        return to_pixels(pictures, how).to(device=self.device, dtype=self.dtype)
+
+    def encode(self, name: str, pixels: Tensor) -> Tensor:
+        """Encode pixels [b 3 h w] with the vision part `name`: -> features, latents or ids [b n …]."""
+        spec, part = self.eye(name)
+        if spec.kind == "backbone":
+            return part.read(pixels)
+        return part(pixels) if spec.kind == "encoder" else part.encode(pixels)
+
+    def reading_tokens(self, features: Tensor) -> Tensor:
+        """Bring an encoder's features [b n c], or ids [b n], into the backbone's width: -> [b m d]."""
+        if not features.is_floating_point():
+            assert self.spec.understand
+            writer = self.spec.writer(self.spec.understand.encoder)
+            assert writer
+            return self.parts.step(writer.name)["head"].embed(features, self.parts.backbone)
+        return self.parts.connector(features) if self.parts.connector is not None else features
+
+    def states(
+        self, sequences: Sequences, features: Tensor | None = None, queries: Tensor | None = None, cache: Any = None
+    ) -> Tensor:
+        """Run the backbone over sequences with pictures and queries merged in: -> final states [b s d].
+
+        features [k m d] are `reading_tokens` of the pictures in the order of their spans; queries [q d].
+        """
+        embeds = sequences.merge(self.parts.backbone.embed(sequences.ids), features, queries)
+        if features is not None and self.spec.understand and self.spec.understand.encoder == "backbone":
+            return self.parts.backbone(embeds, sequences.mask, cache, images=sequences.images)
+        return self.parts.backbone(embeds, sequences.mask, cache)
+
+    def sequences(self, encoded: Sequence[Encoded]) -> Sequences:
+        """Pad encoded sequences into a batch on the model's device.
+
+        Raises:
+            RequestError: if one is longer than the backbone reads.
+        """
+        longest = max((len(each.ids) for each in encoded), default=0)
+        most: int = getattr(self.spec.backbone, "max_length", longest)
+        if longest > most:
+            raise RequestError(f"the text takes {longest} tokens, but this backbone reads at most {most}; shorten it")
+        return Sequences.of(encoded, 0, self.device)
+
+    # -- painting --------------------------------------------------------------------------------------------------
+
+    def look(self, wishes: Sequence[Wish], album: Album | None = None) -> tuple[Shown | None, Tensor | None]:
+        """Look at the pictures that wishes start from: -> them, and what the backbone reads of each [k m d].
+
+        Each is None where there is nothing. `album` keeps what was encoded already.
+
+        Raises:
+            RequestError: if there are pictures, and nothing in the model sees them.
+        """
+        shown = (album or Album.of(self, wishes)).shown(wishes)
+        if shown is None:
+            return None, None
+        if not self.eyes:
+            raise RequestError(
+                f"'{self.spec.name}' does not paint from pictures: its spec has no `understand`, and no condition of "
+                "type `reference-features`"
+            )
+        if self.spec.understand is None:
+            return shown, None
+        return shown, self.reading_tokens(shown.features(self.spec.understand.encoder))
+
+    @property
+    def eyes(self) -> tuple[str, ...]:
+        """Names of what looks at the pictures that a wish starts from: vision parts, or `backbone`."""
+        read = [self.spec.understand.encoder] if self.spec.understand else []
+        referred = [name for step in self.spec.generate for name in getattr(step.condition, "references", ())]
+        beside = [step.target for step in self.spec.generate if getattr(step.head, "clean_latent", None)]
+        return tuple(dict.fromkeys([*read, *referred, *beside]))
+
+    def conditions(
+        self, sequences: Sequences, step: str, left: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Read the condition of a generate step out of painting prompts: -> condition [b q d], mask [b q].
+
+        `left` are the states [b 1+n d] that earlier steps left behind, by their names; see `written`.
+        """
+        return self._conditions(sequences, step, left)[:2]
+
+    def _conditions(
+        self, sequences: Sequences, step: str, left: Mapping[str, Tensor] | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        part = self.parts.step(step)["condition"]
+        if getattr(part, "reads_prompt", True):
+            states, mask = self.states(sequences, sequences.tokens, part.query_embeds()), sequences.mask
+        else:
+            none = (len(sequences.ids), 0, self.text_width)
+            states, mask = torch.empty(none, device=self.device, dtype=self.dtype), sequences.mask[:, :0]
+        readout = Readout(states.to(self.device), mask, sequences.queries, left or {}, sequences.shown)
+        condition, mask, pictures = read(part, readout)
+        if pictures is not None and not mask.any(1).all():
+            raise RequestError(f"step '{step}' paints from pictures alone, and a request has none; see `edit`")
+        return condition, mask, pictures
+
+    def written(
+        self, wishes: Sequence[Wish], step: str, ids: Tensor, *, learning: bool = False, album: Album | None = None
+    ) -> Tensor:
+        """Compute the states that a step leaves behind which wrote ids [b n] after prompts: -> [b 1+n d].
+
+        They are those of the word before the ids and of each id. `learning` makes no difference, unless the step's
+        head has the switch `last_states` of reference numerics: then they are the last of the padded row.
+        """
+        if learning and getattr(self.parts.step(step)["head"], "last_states", False):
+            return WholeRows.of(self, wishes, step, ids, album).states(self)[:, -ids.shape[1] - 1 :]
+        return states_of_written(self, self.painting(wishes, step, learning=learning, album=album), step, ids)
+
+    def opening(self, sequences: Sequences, step: str) -> tuple[Tensor, Tensor]:
+        """Embed painting prompts for a head that goes on from them itself: -> embeddings [b s d], mask [b s]."""
+        embeds = self.parts.backbone.embed(sequences.ids)
+        queries = self.parts.step(step)["condition"].query_embeds()
+        return sequences.merge(embeds, sequences.tokens, queries), sequences.mask
+
+    def for_head(
+        self, sequences: Sequences, step: str, left: Mapping[str, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """Compute what a step's head works from: -> condition [b q d], mask [b q], and what it takes by name.
+
+        A head that goes on from the prompt itself gets the prompt's embeddings, and the backbone to run over them. One
+        that tells pictures from text gets `pictures` [b q], which tokens are theirs; one that paints beside a clean
+        target gets that of the one picture a request starts from, `clean` [b n c].
+
+        Raises:
+            RequestError: if such a head has not one picture a request.
+        """
+        head: Any = self.spec.step(step).head
+        if getattr(head, "continues", False):
+            return *self.opening(sequences, step), {"backbone": self.parts.backbone}
+        condition, mask, pictures = self._conditions(sequences, step, left)
+        own: dict[str, Any] = {}
+        if pictures is not None and getattr(head, "takes_pictures", False):
+            own["pictures"] = pictures
+        if getattr(head, "clean_latent", None):
+            own["clean"] = self._clean(sequences, step)
+        return condition, mask, own
+
+    def _clean(self, sequences: Sequences, step: str) -> Tensor:
+        counts = sequences.shown.counts if sequences.shown else (0,)
+        if sequences.shown is None or set(counts) != {1}:
+            wrong = next(each for each in counts if each != 1)
+            raise RequestError(
+                f"step '{step}' paints beside the one picture that is changed (`clean_latent`), and a request has "
+                f"{wrong or 'none'}; see `edit`"
+            )
+        return self.normalise(step, sequences.shown.features(self.spec.step(step).target)).detach()
+
+    def painting(
+        self, wishes: Sequence[Wish], step: str, *, learning: bool = False, album: Album | None = None
+    ) -> Sequences:
+        """Encode wishes for a generate step, placeholders for its queries included; see `look`."""
+        queries = getattr(self.spec.step(step).condition, "queries", 0)
+        shown, tokens = self.look(wishes, album)
+        length = None if tokens is None else tokens.shape[1]
+        encoded = [self.prompts.painting(wish, queries, image_tokens=length, learning=learning) for wish in wishes]
+        return evolve(self.sequences(encoded), shown=shown, tokens=tokens)
+
+    def targets(self, step: str, pixels: Tensor) -> Tensor:
+        """Compute what the head of a step should make, in its own units: pixels [b 3 h w] -> [b n c]."""
+        return self.normalise(step, self.encode(self.spec.step(step).target, pixels))
+
+    def normalise(self, step: str, target: Tensor) -> Tensor:
+        """Bring a target [b n c] into the units of a step's head."""
+        parts = self.parts.step(step)
+        return parts["normalise"](target) if "normalise" in parts else target
+
+    def features(self, wishes: Sequence[Wish], seeds: Sequence[int], negatives: Sequence[str] | None = None) -> Tensor:
+        """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n].
+
+        Negative prompts, one a wish, stand in the place of the null condition in every step that reads prompts and
+        has guidance; for an edit, beside the pictures that it starts from.
+
+        Raises:
+            RequestError: if there are negative prompts, and no step has guidance; if the model cannot paint from as
+                many pictures as a wish has.
+        """
+        if negatives and not any(map(self._takes_negatives, self.spec.generate)):
+            raise RequestError("negative prompts act through guidance, and no step of this model has any")
+        album, many = Album.of(self, wishes), len(wishes)
+        away = [_instead(wish, no) for wish, no in zip(wishes, negatives or (), strict=False)]
+        made: dict[str, Tensor] = {}
+        left: dict[str, Tensor] = {}
+        wanted = (self.spec.painted or self.spec.generate[-1]).name
+        for step in self.spec.generate:
+            parts = self.parts.step(step.name)
+            texts = [*wishes, *away] if self._takes_negatives(step) else wishes
+            condition, mask, own = self.for_head(self.painting(texts, step.name, album=album), step.name, left)
+            own = {name: each[:many] if isinstance(each, Tensor) else each for name, each in own.items()}
+            if len(texts) > many:
+                own["null"] = condition[many:], mask[many:]
+            sampler = step.sampler.build() if step.sampler else None
+            guidance = step.guidance.build() if step.guidance else None
+            out = parts["head"].sample(condition[:many], mask[:many], generators(seeds), sampler, guidance, **own)
+            made[step.name] = parts["normalise"].inverse(out) if "normalise" in parts else out
+            if step.name == wanted:
+                break
+            if any(step.name in getattr(each.condition, "steps", ()) for each in self.spec.generate):
+                left[step.name] = self.written(wishes, step.name, out, album=album)
+        return made[wanted]
+
+    def _takes_negatives(self, step: GenerateStep) -> bool:
+        reads = getattr(self.parts.step(step.name)["condition"], "reads_prompt", True)
+        return reads and step.guidance is not None
+
+    def to_pixels(self, features: Tensor, seeds: Sequence[int]) -> Tensor:
+        """Decode features [b n c] to pixels [b 3 h w] in [-1, 1]."""
+        if self.parts.decoder is not None:
+            if getattr(self.parts.decoder, "lacks_null", False):
+                self.show_black()
+            return self.parts.decoder(features, generators(seeds))
+        part: Any = self.parts.vision[self.spec.decoded]
+        return part.decode(features)
+
+    def show_black(self) -> None:
+        """Show the decoder the features of a black picture, or of a space painted, if it has a use for them."""
+        if getattr(self.parts.decoder, "null_of", None) == "painted-space":
+            self._need("generate")
+            self.parts.decoder.fit_null(painted_space(self))
+        elif hasattr(self.parts.decoder, "fit_null"):
+            self._need(f"vision.{self.spec.decoded}")
+            black = self.pixels(self.spec.decoded, [Image.new("RGB", (64, 64))])
+            self.parts.decoder.fit_null(self.encode(self.spec.decoded, black)[0])
+
+    def _need(self, *slots: str) -> None:
+        for path, why in self.left_out.items():
+            if path.startswith(slots):
+                raise RequestError(f"this checkpoint left out `{path}` ({why}), which this task needs")
+
+
+def _instead(wish: Wish, text: str) -> Wish:
+    """Say something else about the same pictures."""
+    return Edit(text, wish.pictures) if isinstance(wish, Edit) else text
