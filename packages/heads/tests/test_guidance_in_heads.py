@@ -22,14 +22,18 @@ def conditions():
     return normal(3, 6, CONDITION).double()
 
 
-def sampled(head, condition, guidance=None, steps=1, mask=None, null=None):
-    seeded = generators([1, 2, 3])
-    return head.sample(condition, mask, seeded, Euler(steps).build(), guidance, null)
+LAST = torch.tensor([[False] * 4 + [True] * 2] * 3)
+"""The last two tokens of a condition are a picture's."""
+
+
+def sampled(head, condition, guidance=None, steps=1, mask=None, null=None, pictures=LAST):
+    seeded, sampler = generators([1, 2, 3]), Euler(steps).build()
+    return head.sample(condition, mask, seeded, sampler, guidance, null, pictures)
 
 
 @pytest.mark.parametrize("aware", [True, False])
 def test_text_and_picture_have_scales_of_their_own(aware, monkeypatch):
-    head, condition = head_of(), conditions()
+    head, condition = head_of(drop_text=0.05), conditions()
     if not aware:
         monkeypatch.delattr(type(head.network), "with_null")
     picture = condition.clone()
@@ -37,18 +41,18 @@ def test_text_and_picture_have_scales_of_their_own(aware, monkeypatch):
     mask = torch.tensor([[True] * 6, [False, True, True, True, True, True], [True] * 6])
     given = (condition, picture, 0 * condition)
     both, image, null = (sampled(head, each, None, 1, mask) for each in given)
-    guidance = TextAndImage(text_scale=4.0, image_scale=1.5, image_tokens=2).build()
+    guidance = TextAndImage(text_scale=4.0, image_scale=1.5).build()
     found = sampled(head, condition, guidance, 1, mask)
     wanted = null + 1.5 * (image - null) + 4 * (both - image)
     torch.testing.assert_close(found, wanted, atol=1e-10, rtol=0)
 
 
 def test_equal_scales_need_no_third_prediction():
-    head, condition, calls = head_of(), conditions(), []
+    head, condition, calls = head_of(drop_text=0.05), conditions(), []
     head.network.register_forward_hook(lambda _, given, __: calls.append(len(given[0])))
-    same = TextAndImage(text_scale=2.0, image_scale=2.0, image_tokens=2).build()
+    same = TextAndImage(text_scale=2.0, image_scale=2.0).build()
     found = sampled(head, condition, same)
-    other = TextAndImage(text_scale=2.0, image_scale=1.0, image_tokens=2).build()
+    other = TextAndImage(text_scale=2.0, image_scale=1.0).build()
     sampled(head, condition, other)
     assert calls == [6, 9]
     torch.testing.assert_close(found, sampled(head, condition, ClassifierFree(2.0).build()))
@@ -56,14 +60,60 @@ def test_equal_scales_need_no_third_prediction():
 
 def test_scales_of_one_are_the_conditional_bit_for_bit():
     head, condition = head_of(), conditions()
-    guidance = TextAndImage(text_scale=1.0, image_scale=1.0, image_tokens=2).build()
+    guidance = TextAndImage(text_scale=1.0, image_scale=1.0).build()
     assert torch.equal(sampled(head, condition, guidance, 3), sampled(head, condition, None, 3))
 
 
-def test_a_condition_of_picture_tokens_only():
-    guidance = TextAndImage(image_tokens=6).build()
-    with pytest.raises(RequestError, match="apart"):
-        sampled(head_of(), conditions(), guidance)
+def test_a_sample_without_a_picture_is_guided_by_its_text_alone():
+    head, condition = head_of(drop_text=0.05), conditions()
+    guidance = TextAndImage(text_scale=4.0, image_scale=1.5).build()
+    found = sampled(head, condition, guidance, 2, pictures=LAST & False)
+    wanted = sampled(head, condition, ClassifierFree(4.0).build(), 2)
+    torch.testing.assert_close(found, wanted, atol=1e-10, rtol=0)
+
+
+def test_nobody_knows_which_tokens_are_a_pictures():
+    with pytest.raises(RequestError, match="no token of this condition is a picture's"):
+        sampled(head_of(), conditions(), TextAndImage().build(), pictures=None)
+    with pytest.raises(RequestError, match="no token of this one is a picture's"):
+        head_of(drop_text=0.1).dropped(conditions(), torch.Generator())
+
+
+def test_negative_prompts_stand_for_the_text_beside_the_picture():
+    """As in diffusers: the negative prompt with the picture, and without it."""
+    head, condition, away = head_of(drop_text=0.05), conditions(), normal(3, 6, CONDITION, seed=5)
+    mask = torch.tensor([[True] * 6, [False, True, True, True, True, True], [True] * 6])
+    led = torch.where(LAST[..., None], condition, away.double())
+    nothing = torch.where(LAST[..., None], 0, away.double())
+    other = mask.flip(0)
+    led_mask, null = torch.where(LAST, mask, other), (led, other)
+    both = sampled(head, condition, None, 1, mask)
+    image, none = sampled(head, led, None, 1, led_mask), sampled(head, nothing, None, 1, other)
+    guidance = TextAndImage(text_scale=4.0, image_scale=1.5).build()
+    found = sampled(head, condition, guidance, 1, mask, null)
+    wanted = none + 1.5 * (image - none) + 4 * (both - image)
+    torch.testing.assert_close(found, wanted, atol=1e-10, rtol=0)
+
+
+def test_text_and_all_are_dropped_from_samples_of_their_own(generator):
+    head, condition = head_of(drop_condition=0.2, drop_text=0.3), normal(4000, 6, CONDITION) + 9
+    pictures = LAST[:1].expand(4000, -1)
+    kept = head.dropped(condition, generator, pictures)
+    text, shown = (kept[:, :4] != 0).flatten(1).all(1), (kept[:, 4:] != 0).flatten(1).all(1)
+    assert (kept[~text][:, :4] == 0).all()
+    assert (~shown).double().mean().item() == pytest.approx(0.2, abs=0.03)
+    assert (~text).double().mean().item() == pytest.approx(0.5, abs=0.03)
+    assert (shown | ~text).all()
+    with pytest.raises(ValueError, match="more than all samples"):
+        FlowMatching(network=NETWORKS["dit"], drop_condition=0.6, drop_text=0.5)
+
+
+def test_pictures_alone_that_were_never_trained_are_told():
+    with pytest.warns(UserWarning, match="pictures alone that was never trained"):
+        sampled(head_of(), conditions(), TextAndImage().build())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sampled(head_of(), conditions(), TextAndImage(text_scale=2.0, image_scale=2.0).build())
 
 
 @pytest.mark.parametrize(("momentum", "parallel", "limit"), [(-0.5, 0.0, 0.3), (0.25, 1.0, 0.0)])
@@ -88,7 +138,7 @@ def test_momentum_starts_anew_with_each_call():
     assert (first - without).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("spec", [ClassifierFree(), Projected(), TextAndImage(image_tokens=1)])
+@pytest.mark.parametrize("spec", [ClassifierFree(), Projected(), TextAndImage()])
 def test_a_null_condition_cannot_be_guided(spec):
     condition = conditions()
     condition[1] = 0

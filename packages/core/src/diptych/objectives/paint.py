@@ -37,9 +37,9 @@ class PaintObjective(nn.Module):
             return {name: WholeRows.of(model, wishes, step.name, target, batch.album).loss(model)}
         sequences = model.painting(wishes, step.name, learning=True, album=batch.album)
         condition, mask, own = model.for_head(sequences, step.name, self._left(batch, step, chosen, wishes))
-        given = {"target": target, "condition": condition, "mask": mask, **own}
-        drawn = {key: self._repeated(each) for key, each in given.items()}
-        losses = head.loss(**drawn, generator=generator)
+        target, condition, mask = map(self._repeated, (target, condition, mask))
+        own = {key: self._repeated(each) for key, each in own.items()}
+        losses = head.loss(target, condition, mask, generator, **own)
         return {name: losses.mean()}
 
     def _repeated(self, value: Any) -> Any:

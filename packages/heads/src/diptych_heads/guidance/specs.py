@@ -84,12 +84,13 @@ class Projected(PartSpec):
 
 @frozen
 class TextAndImage(PartSpec):
-    """Extrapolate towards a picture and towards a text, each with its own scale, for editing."""
+    """Extrapolate towards pictures and towards a text, each with its own scale, for editing.
+
+    The tokens of pictures are those of a condition `reference-features`.
+    """
 
     kind: ClassVar[str] = "guidance"
-    image_tokens: int = setting(
-        "how many tokens, the last of the condition, are the picture's", check=validators.ge(1)
-    )
+    tells_pictures: ClassVar[bool] = True
     text_scale: float = setting(
         "what the text changes counts this often", default=7.5, check=validators.ge(0)
     )
@@ -107,9 +108,7 @@ class TextAndImage(PartSpec):
         """Make the guidance."""
         from diptych_heads.guidance.text_and_image import TextAndImageGuidance
 
-        return TextAndImageGuidance(
-            self.image_tokens, self.text_scale, self.image_scale, self.start, self.end
-        )
+        return TextAndImageGuidance(self.text_scale, self.image_scale, self.start, self.end)
 
 
 def _check_interval(start: float, end: float) -> None:

@@ -16,8 +16,8 @@ class Guidance(Protocol):
     """What a built guidance offers.
 
     It may also offer `for_one_call() -> Guidance`, if it remembers earlier steps, and
-    `partial(condition) -> condition or None` with a `combine` that takes the prediction under that
-    as `partial`, if it tells parts of a condition apart.
+    `needs_partial`, if it tells pictures from text: the null condition is then one without either,
+    and where it is true `combine` takes the prediction under pictures alone as `partial`.
     """
 
     def needs_null(self, t: float) -> bool:
@@ -44,16 +44,33 @@ class Branches:
         mask: Tensor | None,
         guidance: Guidance | None,
         null: tuple[Tensor, Tensor] | None = None,
+        pictures: Tensor | None = None,
     ) -> None:
         """Prepare the condition `b q d`, in the network's dtype, under its mask `b q`.
 
-        `null` are a condition and a mask that stand in the place of zeros: of negative prompts.
+        Args:
+            network: predicts.
+            condition: `b q d`.
+            mask: real tokens `b q`; None if all are.
+            guidance: combines predictions, or None.
+            null: a condition and a mask that stand in the place of zeros: of negative prompts.
+            pictures: tokens of pictures `b q`; others are text.
+
+        Raises:
+            RequestError: if guidance tells pictures from text, and nobody says which tokens are
+                pictures'.
         """
         self.network, self.condition, self.mask, self.null = network, condition, mask, null
         begin: Any = getattr(guidance, "for_one_call", None)
         self.guidance: Any = begin() if begin else guidance
-        split: Any = getattr(guidance, "partial", None)
-        self.partial: Tensor | None = split(condition) if split else None
+        tells: bool | None = getattr(guidance, "needs_partial", None)
+        if tells is not None and pictures is None:
+            raise RequestError(
+                f"{guidance} cannot tell text and picture apart: no token of this condition is a "
+                "picture's; give the step a condition of type `reference-features`"
+            )
+        self.pictures = None if tells is None else pictures
+        self.partial = bool(tells)
         self.plain = network.prepare(condition, mask)
         self.guided: Any = None
 
@@ -63,7 +80,7 @@ class Branches:
             return run(x, self.plain)
         if self.guided is None:
             self.guided = self._prepare()
-        if self.partial is None:
+        if not self.partial:
             conditional, null = run(torch.cat([x, x]), self.guided).chunk(2)
             return self.guidance.combine(conditional, null, t)
         conditional, partial, null = run(torch.cat([x, x, x]), self.guided).chunk(3)
@@ -79,24 +96,51 @@ class Branches:
             )
 
     def _prepare(self) -> Any:
-        conditions = [self.condition]
-        if self.partial is not None:
-            conditions.append(self.partial)
         if self.null is None and hasattr(self.network, "with_null"):
-            known = self.plain
-            if len(conditions) > 1:
-                known = self.network.prepare(torch.cat(conditions), self._masks(len(conditions)))
+            known = (
+                self.network.prepare(*self._joined(*self._between()))
+                if self.partial
+                else self.plain
+            )
             return self.network.with_null(known, len(self.condition))
-        if self.null is None:
-            conditions.append(torch.zeros_like(self.condition))
-            return self.network.prepare(torch.cat(conditions), self._masks(len(conditions)))
-        condition, mask = self.null
-        every = torch.ones_like(mask) if self.mask is None else self.mask
-        masks = torch.cat([every] * len(conditions) + [mask])
-        return self.network.prepare(torch.cat([*conditions, condition.to(self.condition)]), masks)
+        return self.network.prepare(*self._joined(*self._between(), self._nothing()))
 
-    def _masks(self, count: int) -> Tensor | None:
-        return None if self.mask is None else torch.cat([self.mask] * count)
+    def _between(self) -> list[tuple[Tensor, Tensor | None]]:
+        """Return the condition, and if it is wanted that of pictures alone, with their masks."""
+        whole = (self.condition, self.mask)
+        if not self.partial or self.pictures is None:
+            return [whole]
+        text, text_mask = self._without_text()
+        kept = torch.where(self.pictures[..., None], self.condition, text)
+        if self.mask is not None and text_mask is not None:
+            text_mask = torch.where(self.pictures, self.mask, text_mask)
+        return [whole, (kept, text_mask)]
+
+    def _nothing(self) -> tuple[Tensor, Tensor | None]:
+        """Return the null condition: without pictures too, if guidance tells them from text."""
+        null, mask = self._without_text()
+        if self.pictures is not None:
+            null = null * ~self.pictures[..., None]
+        return null, mask
+
+    def _without_text(self) -> tuple[Tensor, Tensor | None]:
+        if self.null is None:
+            return torch.zeros_like(self.condition), self.mask
+        return self.null[0].to(self.condition), self.null[1]
+
+    @staticmethod
+    def _joined(*several: tuple[Tensor, Tensor | None]) -> tuple[Tensor, Tensor | None]:
+        """Put conditions behind one another, all under masks if one of them is."""
+        conditions = torch.cat([condition for condition, _ in several])
+        if all(mask is None for _, mask in several):
+            return conditions, None
+        every = [
+            torch.ones(condition.shape[:2], dtype=torch.bool, device=condition.device)
+            if mask is None
+            else mask
+            for condition, mask in several
+        ]
+        return conditions, torch.cat(every)
 
 
 def refuse_guidance_without_effect(
@@ -104,6 +148,7 @@ def refuse_guidance_without_effect(
     condition: Tensor,
     drop_condition: float,
     null: tuple[Tensor, Tensor] | None = None,
+    drop_text: float = 0.0,
 ) -> None:
     """Stop, or warn, before a guidance works on predictions that do not differ as they should.
 
@@ -112,6 +157,7 @@ def refuse_guidance_without_effect(
         condition: `b q d`.
         drop_condition: how often training has seen the null condition.
         null: condition and mask of negative prompts, or None.
+        drop_text: how often training has seen pictures alone.
 
     Raises:
         RequestError: if a condition is the null condition itself, so that both predictions agree;
@@ -138,6 +184,12 @@ def refuse_guidance_without_effect(
         warnings.warn(
             f"{guidance} extrapolates from a null prediction that was never trained: this head has "
             "`drop_condition: 0`; train with some of it, or leave the step's `guidance` out",
+            stacklevel=3,
+        )
+    if getattr(guidance, "needs_partial", False) and drop_text == 0:
+        warnings.warn(
+            f"{guidance} uses a prediction under pictures alone that was never trained: this head "
+            "has `drop_text: 0`; train with some of it, or give both scales the same number",
             stacklevel=3,
         )
 

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from attrs import frozen, validators
 
-from diptych.ports import Port, Ports
+from diptych.ports import Ports
 from diptych.spec.part import PartSpec, Slot, inferred, setting
+from diptych_heads.heads.beside import (
+    beside_clean,
+    check_shares,
+    denoising_ports,
+    dropping_text,
+    seen,
+)
 from diptych_heads.noise_schedules.specs import Cosine
 from diptych_heads.sizes import known
 from diptych_heads.timesteps.specs import Uniform
@@ -22,6 +29,7 @@ class Diffusion(PartSpec):
     """Learns to take noise off targets, with v, noise or clean prediction and min-SNR weights."""
 
     kind: ClassVar[str] = "head"
+    takes_pictures: ClassVar[bool] = True
     network: Annotated[PartSpec, Slot("network")] = setting("the denoiser")
     noise_schedule: Annotated[PartSpec, Slot("noise_schedule")] = setting(
         "how target and noise are mixed at time t", default=Cosine()
@@ -40,19 +48,29 @@ class Diffusion(PartSpec):
         default=0.1,
         check=[validators.ge(0), validators.le(1)],
     )
+    drop_text: float = dropping_text()
+    clean_latent: Literal["height", "width"] | None = beside_clean()
     channels: int | None = inferred("channels of the target")
     height: int | None = inferred("rows of the target's grid")
     width: int | None = inferred("columns of the target's grid")
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse shares of more than all samples."""
+        check_shares(self.drop_condition, self.drop_text)
+
+    @property
+    def seen_height(self) -> int | None:
+        """Rows that the network sees."""
+        return seen(self, "height")
+
+    @property
+    def seen_width(self) -> int | None:
+        """Columns that the network sees."""
+        return seen(self, "width")
+
     def ports(self) -> Ports:
         """Pass condition and target on to the network."""
-        return Ports(
-            inputs={
-                "condition": Port("b q condition_width", "what the target is made from"),
-                "target": Port("b (height width) channels", "what the head makes"),
-            },
-            inside=(("condition", "network.condition"), ("target", "network.sample")),
-        )
+        return denoising_ports(self)
 
     def build(self) -> nn.Module:
         """Make the head and its network."""
@@ -65,5 +83,7 @@ class Diffusion(PartSpec):
             prediction=self.prediction,
             snr_limit=self.snr_limit,
             drop_condition=self.drop_condition,
+            drop_text=self.drop_text,
+            clean_latent=self.clean_latent,
             target_shape=(known(self, "channels"), known(self, "height"), known(self, "width")),
         )

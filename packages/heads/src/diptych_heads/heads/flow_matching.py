@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Generator, Tensor, nn
 
+from diptych.errors import RequestError
 from diptych.seeds import noise as draw_noise
 from diptych_heads.draws import at_least_float32, normal_like, uniform
 from diptych_heads.heads.branches import Branches, Guidance, refuse_guidance_without_effect
@@ -55,6 +56,8 @@ class FlowMatchingHead(nn.Module):
         drop_condition: float,
         target_shape: tuple[int, int, int],
         narrow_state: bool = False,
+        drop_text: float = 0.0,
+        clean_latent: Literal["height", "width"] | None = None,
     ) -> None:
         """Put the pieces together; `target_shape` is (channels, height, width)."""
         super().__init__()
@@ -66,20 +69,30 @@ class FlowMatchingHead(nn.Module):
         self.drop_condition = drop_condition
         self.target_shape = target_shape
         self.narrow_state = narrow_state
+        self.drop_text, self.clean_latent = drop_text, clean_latent
 
     def loss(
-        self, target: Tensor, condition: Tensor, mask: Tensor | None, generator: Generator
+        self,
+        target: Tensor,
+        condition: Tensor,
+        mask: Tensor | None,
+        generator: Generator,
+        pictures: Tensor | None = None,
+        clean: Tensor | None = None,
     ) -> Tensor:
         """Compute the mean squared error at one random time a sample.
 
-        The condition of a random share of samples is zeroed before the network sees it. Mixing and
-        error are in float32 or higher, whatever the network computes in.
+        The condition of a random share of samples is zeroed before the network sees it; with
+        `drop_text`, that of another share but for its pictures. Mixing and error are in float32 or
+        higher, whatever the network computes in.
 
         Args:
             target: clean tokens `b n c`, row-major.
             condition: `b q condition_width`.
             mask: real tokens of the condition, bool `b q`, or None.
             generator: gives times, noise and drops, in this order.
+            pictures: tokens of the condition that are pictures', bool `b q`.
+            clean: with `clean_latent`, the target `b n c` of the picture that is changed.
 
         Returns:
             `b`.
@@ -87,10 +100,17 @@ class FlowMatchingHead(nn.Module):
         target = at_least_float32(target)
         t = self.timesteps.draw(len(target), generator).to(target)
         noise = normal_like(target, generator)
-        return self.loss_at(t, noise, target, self.dropped(condition, generator), mask)
+        kept = self.dropped(condition, generator, pictures)
+        return self.loss_at(t, noise, target, kept, mask, clean)
 
     def loss_at(
-        self, t: Tensor, noise: Tensor, target: Tensor, condition: Tensor, mask: Tensor | None
+        self,
+        t: Tensor,
+        noise: Tensor,
+        target: Tensor,
+        condition: Tensor,
+        mask: Tensor | None,
+        clean: Tensor | None = None,
     ) -> Tensor:
         """Compute the loss at given times `b` and noise `b n c`; what a compiler can trace whole.
 
@@ -100,13 +120,14 @@ class FlowMatchingHead(nn.Module):
             target: clean tokens `b n c`, in float32 or higher.
             condition: `b q condition_width`, perhaps dropped.
             mask: real tokens of the condition, bool `b q`, or None.
+            clean: what is put beside the noisy target, `b n c`.
 
         Returns:
             `b`.
         """
         mixing = Mixing.at(self.noise_schedule, t, dims=target.ndim)
         context = self.network.prepare(condition.to(self._dtype(condition)), mask)
-        predicted = self._predict(mixing.mix(target, noise), t, context)
+        predicted = self._predict(mixing.mix(target, noise), t, context, clean)
         error = (predicted - training_target(self.prediction, target, noise, mixing)).square()
         weight = self.error_weight(mixing)
         return (error if weight is None else error * weight).mean(dim=(1, 2))
@@ -117,12 +138,27 @@ class FlowMatchingHead(nn.Module):
             return velocity_error_weight(self.prediction, mixing)
         return None
 
-    def dropped(self, condition: Tensor, generator: Generator) -> Tensor:
-        """Zero the whole condition `b q d` of a random share of samples."""
-        if not self.drop_condition:
+    def dropped(
+        self, condition: Tensor, generator: Generator, pictures: Tensor | None = None
+    ) -> Tensor:
+        """Zero the condition `b q d` of a random share of samples, and the text of another share.
+
+        Raises:
+            RequestError: if text is to be dropped, and nobody says which tokens are `pictures`'.
+        """
+        if not self.drop_condition and not self.drop_text:
             return condition
-        drawn = uniform(len(condition), generator, like=at_least_float32(condition))
-        return condition * (drawn >= self.drop_condition)[:, None, None].to(condition.dtype)
+        drawn = uniform(len(condition), generator, like=at_least_float32(condition))[:, None, None]
+        kept = drawn >= self.drop_condition
+        if self.drop_text:
+            if pictures is None:
+                raise RequestError(
+                    "`drop_text` keeps the pictures of a condition, and no token of this one is a "
+                    "picture's; leave it out, or add a condition of type `reference-features`"
+                )
+            worded = drawn >= self.drop_condition + self.drop_text
+            kept = kept & (worded | pictures[..., None])
+        return condition * kept.to(condition.dtype)
 
     @torch.no_grad()
     def sample(
@@ -133,16 +169,19 @@ class FlowMatchingHead(nn.Module):
         sampler: Sampler | None = None,
         guidance: Guidance | None = None,
         null: tuple[Tensor, Tensor] | None = None,
+        pictures: Tensor | None = None,
+        clean: Tensor | None = None,
     ) -> Tensor:
         """Make targets; sample i depends only on its own condition and generator.
 
         Where guidance asks for the null prediction (the condition zeroed, under the same mask),
         both predictions are one call of the network on twice the batch; elsewhere the null branch
-        is not computed.
+        is not computed. One that tells pictures from text may ask for a third.
 
         Raises:
             RequestError: if there is guidance, but a condition is the null condition; if there are
-                negative prompts, but no guidance.
+                negative prompts, but no guidance; if guidance needs `pictures`, or `clean_latent`
+                needs `clean`, and there are none.
 
         Args:
             condition: `b q condition_width`.
@@ -152,6 +191,8 @@ class FlowMatchingHead(nn.Module):
             guidance: none by default.
             null: condition `b k condition_width` and mask `b k` of negative prompts, which stand
                 in the place of the null condition; as many tokens as the condition has.
+            pictures: tokens of the condition that are pictures', bool `b q`.
+            clean: with `clean_latent`, the target `b n c` of the picture that is changed.
 
         Returns:
             Tokens `b n c` in float32, or float64 where the condition is; under `narrow_state` in
@@ -162,14 +203,16 @@ class FlowMatchingHead(nn.Module):
         if self.narrow_state:
             state = state.to(self._dtype(condition))
         noise = draw_noise((height * width, channels), generators, like=state)
-        refuse_guidance_without_effect(guidance, condition, self.drop_condition, null)
+        refuse_guidance_without_effect(
+            guidance, condition, self.drop_condition, null, self.drop_text
+        )
         own = condition.to(self._dtype(condition))
-        branches = Branches(self.network, own, mask, guidance, null)
+        branches = Branches(self.network, own, mask, guidance, null, pictures)
 
         def velocity(x: Tensor, t: float) -> Tensor:
             def run(x: Tensor, context: Any) -> Tensor:
                 moment = x.new_full((len(x),), t)
-                predicted = self._predict(x, moment, context)
+                predicted = self._predict(x, moment, context, clean)
                 mixing = Mixing.at(self.noise_schedule, moment, dims=x.ndim)
                 return to_velocity(self.prediction, predicted, x, mixing)
 
@@ -183,12 +226,35 @@ class FlowMatchingHead(nn.Module):
         branches.warn_if_idle()
         return made
 
-    def _predict(self, x: Tensor, t: Tensor, context: Any) -> Tensor:
-        """Run the network on tokens `b n c` in its own dtype; the answer is in x's."""
-        channels, height, width = self.target_shape
-        image = x.transpose(1, 2).reshape(len(x), channels, height, width)
+    def _predict(self, x: Tensor, t: Tensor, context: Any, clean: Tensor | None) -> Tensor:
+        """Run the network on tokens `b n c` in its own dtype; the answer is in x's.
+
+        With `clean_latent` it sees clean tokens, `b n c` or those of a part of the batch, which is
+        then repeated, behind the noisy ones along that axis, and only its answer for the noisy ones
+        is taken.
+        """
+        image = self._image(x)
+        if self.clean_latent is not None:
+            image = torch.cat([image, self._beside(x, clean)], self._axis)
         predicted = self.network(image.to(self._dtype(x)), t, context)
+        if self.clean_latent is not None:
+            predicted = predicted.narrow(self._axis, 0, self.target_shape[self._axis - 1])
         return predicted.flatten(2).transpose(1, 2).to(x.dtype)
+
+    def _beside(self, x: Tensor, clean: Tensor | None) -> Tensor:
+        if clean is None:
+            raise RequestError(
+                "this head paints beside the clean target of the picture that is changed "
+                "(`clean_latent`), and was given none"
+            )
+        return self._image(clean.to(x).repeat(len(x) // len(clean), 1, 1))
+
+    def _image(self, tokens: Tensor) -> Tensor:
+        return tokens.transpose(1, 2).reshape(len(tokens), *self.target_shape)
+
+    @property
+    def _axis(self) -> int:
+        return 2 if self.clean_latent == "height" else 3
 
     def _dtype(self, otherwise: Tensor) -> torch.dtype:
         return next((each.dtype for each in self.network.parameters()), otherwise.dtype)

@@ -8,6 +8,13 @@ from attrs import frozen, validators
 
 from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, Slot, deviation, inferred, setting
+from diptych_heads.heads.beside import (
+    beside_clean,
+    check_shares,
+    denoising_ports,
+    dropping_text,
+    seen,
+)
 from diptych_heads.noise_schedules.specs import Linear
 from diptych_heads.sizes import known
 from diptych_heads.timesteps.specs import Uniform
@@ -25,6 +32,7 @@ class FlowMatching(PartSpec):
     """Learns to carry noise to targets; they are made by a sampler, under guidance."""
 
     kind: ClassVar[str] = "head"
+    takes_pictures: ClassVar[bool] = True
     network: Annotated[PartSpec, Slot("network")] = setting("the denoiser")
     noise_schedule: Annotated[PartSpec, Slot("noise_schedule")] = setting(
         "how target and noise are mixed at time t", default=Linear()
@@ -44,6 +52,8 @@ class FlowMatching(PartSpec):
         default=0.1,
         check=[validators.ge(0), validators.le(1)],
     )
+    drop_text: float = dropping_text()
+    clean_latent: Literal["height", "width"] | None = beside_clean()
     narrow_state: bool | None = deviation(
         "keep the sampler's state in the network's type, as BLIP3-o does: in half precision it is "
         "rounded at every step"
@@ -52,12 +62,23 @@ class FlowMatching(PartSpec):
     height: int | None = inferred("rows of the target's grid")
     width: int | None = inferred("columns of the target's grid")
 
+    def __attrs_post_init__(self) -> None:
+        """Refuse shares of more than all samples."""
+        check_shares(self.drop_condition, self.drop_text)
+
+    @property
+    def seen_height(self) -> int | None:
+        """Rows that the network sees."""
+        return seen(self, "height")
+
+    @property
+    def seen_width(self) -> int | None:
+        """Columns that the network sees."""
+        return seen(self, "width")
+
     def ports(self) -> Ports:
         """Pass condition and target on to the network."""
-        return Ports(
-            inputs={"condition": _CONDITION, "target": _TARGET},
-            inside=(("condition", "network.condition"), ("target", "network.sample")),
-        )
+        return denoising_ports(self)
 
     def build(self) -> nn.Module:
         """Make the head and its network."""
@@ -70,6 +91,8 @@ class FlowMatching(PartSpec):
             prediction=self.prediction,
             loss_on=self.loss_on,
             drop_condition=self.drop_condition,
+            drop_text=self.drop_text,
+            clean_latent=self.clean_latent,
             narrow_state=bool(self.narrow_state),
             target_shape=(known(self, "channels"), known(self, "height"), known(self, "width")),
         )
