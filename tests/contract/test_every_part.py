@@ -132,7 +132,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "sampler/euler-discrete": [{"steps": 4}, {"steps": 4, "spacing": "trailing"}],
     "guidance/classifier-free": [{}, {"start": 0.7, "end": 0.3}],
     "guidance/apg": [{}, {"momentum": -0.5}],
-    "guidance/text-and-image": {"image_tokens": 2},
+    "guidance/text-and-image": {},
     "decoder/unpatch": {"patch_size": 4, "hidden": 8, "channels": 6, "grid": 2},
     "decoder/conv-pixels": {"widths": [8, 4], "blocks": [1, 1], "pixel_patch": 2, "noise": 0.1, **GRID},
     "decoder/patch-mlp": {"pixel_patch": 4, "hidden_width": 8, **GRID},
