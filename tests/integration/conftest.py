@@ -35,6 +35,26 @@ def blip3o_imported(blip3o_folder, tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="session")
+def blip3o_drawing_folder(blip3o_folder, tmp_path_factory):
+    """The same with a decoder beside the shards, as the released folders have one."""
+    from integration_cases.decoder_folder import add_decoder
+
+    folder = Path(shutil.copytree(blip3o_folder, tmp_path_factory.mktemp("drawing") / "theirs"))
+    add_decoder(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def blip3o_drawing(blip3o_drawing_folder, tmp_path_factory):
+    """What it becomes, the target tower left out."""
+    from diptych.importing.bring import import_checkpoint
+
+    folder = tmp_path_factory.mktemp("imported") / "drawing"
+    import_checkpoint("blip3o", blip3o_drawing_folder, folder)
+    return folder
+
+
 # -- SigLIP2 -> SANA ---------------------------------------------------------------------------------------------------
 
 SANA = Path(__file__).parents[1] / "data" / "siglip2_sana"

@@ -151,7 +151,7 @@ def training_loss(model, texts, data, monkeypatch):
     head = model.parts.step("features")["head"]
     monkeypatch.setattr(flow_matching, "normal_like", lambda *_: tokens(data["noise"]))
     monkeypatch.setattr(head, "timesteps", type("Given", (), {"draw": lambda *_: data["timesteps"] / 1000})())
-    monkeypatch.setattr(head, "dropped", lambda given, _: given * (1 - data["drop"])[:, None, None])
+    monkeypatch.setattr(head, "dropped", lambda given, *_: given * (1 - data["drop"])[:, None, None])
     return head.loss(target, condition, mask, torch.Generator()).mean()
 
 

@@ -33,7 +33,7 @@ def shards(folder, count=3, *, suffix=".safetensors", numbers=64, each=1):
 
 
 def stored(folder):
-    return StoredTensors(files_of(folder, (WeightFiles(),)))
+    return StoredTensors(files_of(folder, (WeightFiles(),)).files)
 
 
 def fails(folder):
@@ -63,7 +63,7 @@ def test_files_of_several_folders_get_their_prefix(tmp_path):
         (tmp_path / sub).mkdir()
         save_file({"w": torch.zeros(1)}, tmp_path / sub / "model.safetensors")
     places = (WeightFiles("unet", prefix="unet/"), WeightFiles("vae", prefix="vae/"))
-    assert list(StoredTensors(files_of(tmp_path, places)).facts) == ["unet/w", "vae/w"]
+    assert list(StoredTensors(files_of(tmp_path, places).files).facts) == ["unet/w", "vae/w"]
 
 
 def test_missing_shards_are_all_listed(tmp_path):
@@ -161,7 +161,7 @@ def peak():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]) * 1024
 
 def convert(folder):
-    stored = StoredTensors(files_of(Path(folder), (WeightFiles(),)))
+    stored = StoredTensors(files_of(Path(folder), (WeightFiles(),)).files)
     plan = make_plan([rename("layer.{number}.{rest...}", "ours.{number}.{rest...}")], stored.facts, None)
     assert not plan.problems
     write_stream(stored, plan.made, Path(folder) / "ours.safetensors")

@@ -61,11 +61,14 @@ def command(
                 "tensors": done.tensors,
                 "left_out": dict(done.left_out),
                 "skipped": dict(done.skipped),
+                "absent": dict(done.absent),
             }
         )
         return
     for path, why in done.left_out.items():
         click.echo(f"left out {path}: {why}", err=True)
+    for path, why in done.absent.items():
+        click.echo(f"without {path}: {why}", err=True)
     reasons: dict[str, int] = {}
     for why in done.skipped.values():
         reasons[why] = reasons.get(why, 0) + 1

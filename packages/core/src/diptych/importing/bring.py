@@ -43,12 +43,14 @@ class Brought:
         tensors: how many tensors were written.
         left_out: slots that were not imported, with the reason.
         skipped: tensors of the original that were left behind, with the reason.
+        absent: slots that the layout may have and the original has not, with what the model then lacks.
     """
 
     spec: ModelSpec
     tensors: int
     left_out: Mapping[str, str]
     skipped: Mapping[str, str]
+    absent: Mapping[str, str]
 
 
 def import_checkpoint(
@@ -79,8 +81,11 @@ def import_checkpoint(
     """
     name, importer = named(importer)
     folder = fetch(source)
-    stored = StoredTensors(files_of(folder, importer.files))
-    foreign = Foreign(read_config(folder / importer.config_file), stored.facts, folder)
+    found = files_of(folder, importer.files)
+    stored = StoredTensors(found.files)
+    more = {path: read_config(folder / path) for path in importer.more_configs if (folder / path).exists()}
+    config = {**read_config(folder / importer.config_file), **more}
+    foreign = Foreign(config, stored.facts, folder, config_file=importer.config_file)
     importer.check(foreign)
     foreign = evolve(foreign, layout=importer.layout(foreign))
     with torch.random.fork_rng(devices=[]):
@@ -101,7 +106,7 @@ def import_checkpoint(
     refuse(plan, f"{folder} does not fit the layout `{name}`", "allow a name with --allow if it does not matter")
     _same_bits(stored, plan)
     left_out = {**left_out, **dict.fromkeys(plan.missing, "not in the imported checkpoint")}
-    origin = Origin(name, small_files(folder), plan.repeated, plan.skipped, foreign.layout)
+    origin = Origin(name, small_files(folder), plan.repeated, plan.skipped, foreign.layout, found.variants)
     total, done = sum(each.facts.size for each in plan.made), 0
 
     def count(size: int) -> None:
@@ -113,7 +118,7 @@ def import_checkpoint(
     with whole_folder(Path(destination)) as new:
         write_description(new, spec, tokenizer, left_out, origin)
         write_stream(stored, plan.made, new / "model.safetensors", count)
-    return Brought(spec, len(plan.made), left_out, plan.skipped)
+    return Brought(spec, len(plan.made), left_out, plan.skipped, importer.absent(foreign))
 
 
 def named(importer: str | Importer) -> tuple[str, Importer]:

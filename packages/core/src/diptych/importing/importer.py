@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from diptych.errors import CheckpointError, suggest
 from diptych.importing.facts import TensorFacts
@@ -26,12 +26,14 @@ class Foreign:
         tensors: type and shape of its tensors by name.
         folder: where it lies; None when a config is made for an export.
         layout: which of several ways of naming its tensors it has, where its importer knows several.
+        config_file: what `config` is called in errors.
     """
 
     config: Mapping[str, Any]
     tensors: Mapping[str, TensorFacts]
     folder: Path | None = None
     layout: str = ""
+    config_file: str = "config.json"
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor that the layout always has.
@@ -52,9 +54,19 @@ class Foreign:
         value: Any = self.config
         for each in key.split("."):
             if not isinstance(value, Mapping) or each not in value:
-                raise CheckpointError(f"config.json has no '{key}', which this layout needs")
+                raise CheckpointError(f"{self.config_file} has no '{key}', which this layout needs")
             value = value[each]
         return value
+
+    def section(self, path: str) -> Foreign:
+        """Return the same checkpoint with another of its config files for its config; see `Importer.more_configs`.
+
+        Raises:
+            CheckpointError: if it has no such file.
+        """
+        if path not in self.config:
+            raise CheckpointError(f"{self.folder / path if self.folder else path} is missing")
+        return evolve(self, config=self.config[path], config_file=path)
 
     def count(self, prefix: str) -> int:
         """Count numbered modules: `model.layers` of `model.layers.0.…`, `model.layers.1.…` are 2."""
@@ -73,6 +85,8 @@ class Importer(PartSpec):
     model_types: ClassVar[tuple[str, ...]] = ()
     """Values of `model_type` in the config that this layout goes by; empty if its config has none."""
     config_file: ClassVar[str] = "config.json"
+    more_configs: ClassVar[tuple[str, ...]] = ()
+    """Further config files that a folder may have; each stands in `Foreign.config` under its path, if it is there."""
     files: ClassVar[tuple[WeightFiles, ...]] = (WeightFiles(),)
     left_out: ClassVar[Mapping[str, str]] = {}
     """Slots that are not imported unless asked for, with the reason."""
@@ -89,6 +103,10 @@ class Importer(PartSpec):
     @abstractmethod
     def rules(self, foreign: Foreign) -> Sequence[AnyRule]:
         """Return the table: their names -> ours."""
+
+    def absent(self, foreign: Foreign) -> Mapping[str, str]:
+        """Return slots that a checkpoint of this layout may have and this one has not, each with what it then lacks."""
+        return {}
 
     @abstractmethod
     def config(self, spec: ModelSpec, original: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from diptych.errors import CheckpointError
 FOLDER = "origin"
 _RECORD = "importer.json"
 _SMALL = 64 << 20  # a tokenizer with its merges takes about 10 MB
+_INDEX = re.compile(r"\.index(\.\w+)?\.json$")  # of shards, which are cut anew
 _SUFFIXES = {".json", ".txt", ".jinja", ".model", ".md"}
 
 
@@ -27,6 +29,7 @@ class Origin:
         repeated: tensors that only repeated another: name -> the other's name.
         skipped: tensors that were left behind: name -> why.
         layout: which of its importer's layouts it had.
+        variants: words in the names of its weight files, such as bf16, by the prefix of their tensors; empty for none.
     """
 
     importer: str
@@ -34,6 +37,7 @@ class Origin:
     repeated: Mapping[str, str] = field(factory=dict)
     skipped: Mapping[str, str] = field(factory=dict)
     layout: str = ""
+    variants: Mapping[str, str] = field(factory=dict)
 
 
 def small_files(root: Path) -> dict[str, bytes]:
@@ -42,7 +46,7 @@ def small_files(root: Path) -> dict[str, bytes]:
     for path in sorted(root.rglob("*")):
         name = path.relative_to(root).as_posix()
         hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-        listed = path.suffix in _SUFFIXES and not name.endswith(".index.json")
+        listed = path.suffix in _SUFFIXES and not _INDEX.search(name)
         if listed and not hidden and path.is_file() and path.stat().st_size <= _SMALL:
             found[name] = path.read_bytes()
     return found
@@ -54,6 +58,7 @@ def write_origin(origin: Origin, folder: Path) -> None:
     here.mkdir()
     record = {"importer": origin.importer, "repeated": dict(origin.repeated), "skipped": dict(origin.skipped)}
     record |= {"layout": origin.layout} if origin.layout else {}
+    record |= {"variants": dict(origin.variants)} if origin.variants else {}
     (here / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     for name, data in origin.files.items():
         path = here / "files" / name
@@ -74,7 +79,7 @@ def read_origin(folder: Path) -> Origin | None:
         record = json.loads((here / _RECORD).read_text(encoding="utf-8"))
         paths = sorted(path for path in (here / "files").rglob("*") if path.is_file())
         files = {path.relative_to(here / "files").as_posix(): path.read_bytes() for path in paths}
-        layout = str(record.get("layout", ""))
-        return Origin(record["importer"], files, dict(record["repeated"]), dict(record["skipped"]), layout)
+        layout, variants = str(record.get("layout", "")), dict(record.get("variants", {}))
+        return Origin(record["importer"], files, dict(record["repeated"]), dict(record["skipped"]), layout, variants)
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise CheckpointError(f"{here / _RECORD} is damaged: {error}") from error

@@ -13,6 +13,7 @@ from diptych.checkpoint.folder import whole_folder
 from diptych.checkpoint.io import read_manifest
 from diptych.errors import CheckpointError, SpecError
 from diptych.importing.bring import Told, named, read_foreign, refuse
+from diptych.importing.files import SAFE_SUFFIX, WeightFiles, index_name, weights_name
 from diptych.importing.importer import Foreign, Importer
 from diptych.importing.origin import Origin, read_origin
 from diptych.importing.plan import Made, backwards, make_plan
@@ -73,19 +74,19 @@ def export_checkpoint(
     origin = read_origin(folder) or Origin(name)
     if origin.importer != name:
         raise CheckpointError(f"{folder} came from the layout `{origin.importer}`; export it as that")
-    if len(importer.files) != 1:
-        raise CheckpointError(f"the layout `{name}` keeps weights in several folders, and can only be imported")
     read = evolve(read_spec(folder / "spec.json", ModelSpec), numerics="clean")  # no layout says which
     spec = resolve(read, str(folder)).spec
     stored = StoredTensors({"": folder / "model.safetensors"})
-    original = json.loads(origin.files.get(importer.config_file, b"{}"))
+    original = _configs(importer, origin)
     config = importer.config(spec, original)
     plan = make_plan(backwards(importer.rules(Foreign(config, {}, layout=origin.layout))), stored.facts, None)
     refuse(plan, f"{folder} does not fit the layout `{name}`", "it holds what the layout has no name for")
     made = [*plan.made, *_repeats(plan.made, origin)]
     tensors = {each.name: evolve(each.facts, file="") for each in made}
     _check_says_the_same(importer, spec, Foreign(config, tensors, folder, origin.layout), folder)
-    shards = _shards(made, shard)
+    places = _places(importer, made, origin, shard)
+    lacking = tuple(f"{each.optional}/" for each, shards in places if each.optional and not shards)
+    configs = {file: data for file, data in _written(importer, config).items() if not file.startswith(lacking)}
     total, done = sum(each.facts.size for each in made), 0
 
     def count(size: int) -> None:
@@ -95,23 +96,68 @@ def export_checkpoint(
             told(done, total)
 
     with whole_folder(Path(destination)) as new:
-        for file, data in origin.files.items():
+        files = {file: data for file, data in origin.files.items() if not file.startswith(lacking)}
+        if spec.tokenizer and "tokenizer.json" not in origin.files:
+            files["tokenizer.json"] = (folder / "tokenizer" / "tokenizer.json").read_bytes()
+        for file, said in configs.items():
+            if file not in files or json.loads(files[file]) != said:
+                files[file] = (json.dumps(said, indent=2) + "\n").encode()
+        for file, data in files.items():
             (new / file).parent.mkdir(parents=True, exist_ok=True)
             (new / file).write_bytes(data)
-        if spec.tokenizer and "tokenizer.json" not in origin.files:
-            (new / "tokenizer.json").write_bytes((folder / "tokenizer" / "tokenizer.json").read_bytes())
-        (new / importer.config_file).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        for file, own in shards.items():
-            write_stream(stored, own, new / importer.files[0].folder / file, count)
-        if len(shards) > 1:
-            index = {
-                "metadata": {"total_size": total},
-                "weight_map": {each.name: file for file, own in sorted(shards.items()) for each in own},
-            }
-            (new / importer.files[0].folder / f"{_stem(importer)}.safetensors.index.json").write_text(
-                json.dumps(index, indent=2) + "\n", encoding="utf-8"
-            )
-    return Sent(len(made), tuple(shards), dict(manifest.get("left_out", {})), {**origin.skipped, **plan.skipped})
+        for place, shards in places:
+            _write_place(stored, place, shards, new, _variant(place, origin), count)
+    written = tuple(f"{place.folder}/{file}".lstrip("/") for place, shards in places for file in shards)
+    return Sent(len(made), written, dict(manifest.get("left_out", {})), {**origin.skipped, **plan.skipped})
+
+
+def _configs(importer: Importer, origin: Origin) -> dict[str, Any]:
+    """Return what the config files of the original said, as `Foreign.config` has it."""
+    more = {path: json.loads(origin.files[path]) for path in importer.more_configs if path in origin.files}
+    return {**json.loads(origin.files.get(importer.config_file, b"{}")), **more}
+
+
+def _written(importer: Importer, config: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut a config into the files that it is written to; the opposite of `_configs`."""
+    own = {key: value for key, value in config.items() if key not in importer.more_configs}
+    more = {path: config[path] for path in importer.more_configs if path in config}
+    return {importer.config_file: own, **more}
+
+
+Place = tuple[WeightFiles, dict[str, list[Made]]]
+
+
+def _places(importer: Importer, made: list[Made], origin: Origin, most: int) -> list[Place]:
+    """Say which files each place of the layout gets, and which tensors each file; optional places may get none."""
+    left, places = list(made), []
+    for place in sorted(importer.files, key=lambda each: -len(each.prefix)):  # one without a prefix takes what is left
+        own = [each for each in left if each.name.startswith(place.prefix)]
+        left = [each for each in left if not each.name.startswith(place.prefix)]
+        own = [evolve(each, name=each.name.removeprefix(place.prefix)) for each in own]
+        shards = _shards(own, most, place.stems[0], _variant(place, origin)) if own or not place.optional else {}
+        places.append((place, shards))
+    return places[::-1]
+
+
+def _variant(place: WeightFiles, origin: Origin) -> str:
+    return origin.variants.get(place.prefix, place.variants[0])
+
+
+def _write_place(
+    stored: StoredTensors, place: WeightFiles, shards: dict[str, list[Made]], root: Path, variant: str, told: Any
+) -> None:
+    """Write the weights of one place, and their index if they are cut."""
+    here = root / place.folder
+    for file, own in shards.items():
+        here.mkdir(parents=True, exist_ok=True)
+        write_stream(stored, own, here / file, told)
+    if len(shards) > 1:
+        index = {
+            "metadata": {"total_size": sum(each.facts.size for own in shards.values() for each in own)},
+            "weight_map": {each.name: file for file, own in sorted(shards.items()) for each in own},
+        }
+        name = index_name(place.stems[0], SAFE_SUFFIX, variant)
+        (here / name).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
 def _repeats(made: tuple[Made, ...], origin: Origin) -> list[Made]:
@@ -120,7 +166,7 @@ def _repeats(made: tuple[Made, ...], origin: Origin) -> list[Made]:
     return [evolve(by_name[of], name=name) for name, of in origin.repeated.items() if of in by_name]
 
 
-def _shards(made: list[Made], most: int) -> dict[str, list[Made]]:
+def _shards(made: list[Made], most: int, stem: str, variant: str) -> dict[str, list[Made]]:
     """Cut the tensors into files of at most so many bytes, in the order of their names."""
     groups: list[list[Made]] = [[]]
     size = 0
@@ -130,13 +176,9 @@ def _shards(made: list[Made], most: int) -> dict[str, list[Made]]:
             size = 0
         groups[-1].append(each)
         size += each.facts.size
-    if len(groups) == 1:
-        return {"model.safetensors": groups[0]}
-    return {f"model-{i:05d}-of-{len(groups):05d}.safetensors": own for i, own in enumerate(groups, 1)}
-
-
-def _stem(importer: Importer) -> str:
-    return importer.files[0].stems[0]
+    count = len(groups)
+    numbers = [f"-{i:05d}-of-{count:05d}" if count > 1 else "" for i in range(1, count + 1)]
+    return {weights_name(stem, SAFE_SUFFIX, variant, each): own for each, own in zip(numbers, groups, strict=True)}
 
 
 def _check_says_the_same(importer: Importer, spec: ModelSpec, foreign: Foreign, folder: Path) -> None:
@@ -186,5 +228,7 @@ def comparable(spec: ModelSpec) -> dict[str, Any]:
     return {
         path: value
         for path, value in flat.items()
-        if not path.startswith(free) and not any(each in path for each in (".sampler", ".guidance", ".timesteps"))
+        if not path.startswith(free)
+        and not path.endswith(".weights")
+        and not any(each in path for each in (".sampler", ".guidance", ".timesteps"))
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from attrs import field, frozen, validators
+from attrs import frozen, validators
 
 from diptych.spec.part import PartSpec, setting
 
@@ -25,13 +25,15 @@ class EulerDiscrete(PartSpec):
         default="leading",
     )
     offset: int = setting("added to the places of `leading`", default=1, check=validators.ge(0))
-    table: int = field(
+    table: int = setting(
+        "places of the noise schedule's table, which times are counted in",
         default=1000,
-        metadata={"doc": "places of the noise schedule's table, which times are counted in"},
+        check=validators.ge(1),
     )
 
-    @table.validator
-    def _holds_the_steps(self, _: object, table: int) -> None:
+    def __attrs_post_init__(self) -> None:
+        """Refuse steps that a table has no places for."""
+        table = self.table
         if self.steps > table:
             raise ValueError(f"a table of {table} places has no {self.steps} steps")
         if (

@@ -8,9 +8,11 @@ from typing import Any, ClassVar
 from attrs import frozen
 
 from diptych.errors import CheckpointError, suggest
+from diptych.families.blip3o import decoder_folder
 from diptych.families.blip3o.denoiser import describe_denoiser
 from diptych.families.blip3o.prompt import PROMPT
 from diptych.families.qwen import token_ids, vl_backbone, vl_config, vl_rules
+from diptych.importing.files import WeightFiles
 from diptych.importing.importer import Foreign, Importer
 from diptych.importing.rules import AnyRule, rename
 from diptych.spec.model import ModelSpec
@@ -25,9 +27,14 @@ TOWERS = {"eva-clip-E-14-plus": "E-14-plus"}
 
 @frozen
 class Blip3o(Importer):
-    """BLIP3-o 4B and 8B: Qwen2.5-VL, latent queries, the Lumina-Next denoiser on pooled EVA-CLIP features."""
+    """BLIP3-o 4B and 8B: Qwen2.5-VL, latent queries, the Lumina-Next denoiser on pooled EVA-CLIP features.
+
+    With the folder `diffusion-decoder/` beside the shards it draws pictures too; without, it makes features.
+    """
 
     model_types: ClassVar[tuple[str, ...]] = ("blip3o_qwen", "blip3o_qwen_inference")
+    more_configs: ClassVar[tuple[str, ...]] = decoder_folder.CONFIGS
+    files: ClassVar[tuple[WeightFiles, ...]] = (WeightFiles(), *decoder_folder.PLACES)
     left_out: ClassVar[Mapping[str, str]] = {
         "vision.clip": "needed only for training targets and reconstruction (4.35 B parameters in the released models)"
     }
@@ -35,6 +42,7 @@ class Blip3o(Importer):
     def describe(self, foreign: Foreign) -> dict[str, Any]:
         """Translate the config; sizes of the denoiser are read from its tensors, which no config states."""
         return {
+            **self._decode(foreign),
             "backbone": vl_backbone(foreign),
             "tokenizer": self.tokenizer(foreign, foreign.value("vocab_size")),
             "prompt": {**PROMPT, "token_ids": token_ids(foreign.config)},
@@ -53,6 +61,21 @@ class Blip3o(Importer):
             ],
         }
 
+    @staticmethod
+    def _decode(foreign: Foreign) -> dict[str, Any]:
+        if not decoder_folder.is_there(foreign):
+            return {}
+        return {"decode": {"of": "features", "decoder": decoder_folder.describe(foreign)}}
+
+    def absent(self, foreign: Foreign) -> Mapping[str, str]:
+        """Say what a checkpoint without the decoder's folder lacks."""
+        if decoder_folder.is_there(foreign):
+            return {}
+        return {
+            "decode": f"{foreign.folder} has no folder {decoder_folder.FOLDER}/, so that the model makes features and "
+            "draws no pictures"
+        }
+
     @property
     def reference(self) -> Mapping[str, Any]:
         """Draw the times of training from BLIP3-o's table of 1000."""
@@ -65,6 +88,7 @@ class Blip3o(Importer):
             rename("model.latent_queries", "generate.features.condition.queries", unit_axes=(0,)),
             rename(f"{DENOISER}.{{rest...}}", "generate.features.head.network.{rest...}"),
             rename(f"{TOWER}.{{rest...}}", "vision.clip.transformer.{rest...}"),
+            *decoder_folder.rules(),
         ]
 
     def settled(self, spec: ModelSpec) -> ModelSpec:
@@ -94,7 +118,8 @@ class Blip3o(Importer):
             )
         tower: Any = spec.vision["clip"]
         step: Any = spec.generate[0]
-        config = {"model_type": self.model_types[0], "gen_vision_tower": "eva-clip", **original}
+        said = {key: value for key, value in original.items() if key not in decoder_folder.CONFIGS}
+        config = {"model_type": self.model_types[0], "gen_vision_tower": "eva-clip", **said}
         config |= vl_config(spec.backbone, original)
         config |= {
             "n_query": step.condition.count,
@@ -103,6 +128,8 @@ class Blip3o(Importer):
         }
         if config["gen_vision_tower"] not in TOWERS:
             config["gen_vision_config"] = {name: getattr(tower, name) for name in _TOWER_FIELDS}
+        if spec.decode:
+            config |= decoder_folder.configs(spec.decode.decoder, original)
         return config
 
 
