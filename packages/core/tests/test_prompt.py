@@ -5,7 +5,7 @@ from core_cases.examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych.data.sample import Turn
+from diptych.data.sample import Edit, Turn
 from diptych.errors import RequestError, SpecError
 from diptych.prompt import PromptBuilder
 from diptych.spec.model import Prompt
@@ -99,6 +99,48 @@ def test_broken_text_of_a_terminal_is_replaced_not_refused():
 def test_placeholders_inside_a_prompt_are_words():
     builder = PromptBuilder(Prompt(paint="Draw {prompt} now"), TOKENIZER)
     assert builder.request("{prompt} {role}") == ("Draw {prompt} {role} now",)
+
+
+NEXT = Prompt(
+    edit="Please edit this image: {prompt}.\n{pictures}",
+    edit_many="Please edit these {count} images: {prompt}.\n{pictures}",
+    one_frame=True,
+)
+ONE, TWO = "<|vision_start|><|image_pad|><|image_pad|><|vision_end|>", "<|image_pad|><|image_pad|>"
+
+
+@pytest.mark.parametrize(
+    ("form", "pictures", "asked"),
+    [
+        (FORM, 1, f"{ONE}Edit: {{count}} {{pictures}} <|paint|>"),
+        (FORM, 2, f"{ONE}{ONE}Edit: {{count}} {{pictures}} <|paint|>"),
+        (NEXT, 1, f"Please edit this image: {{count}} {{pictures}} <|paint|>.\n{ONE}"),
+        (
+            NEXT,
+            3,
+            "Please edit these 3 images: {count} {pictures} <|paint|>.\n"
+            f"<|vision_start|>{TWO}{TWO}{TWO}<|vision_end|>",
+        ),
+    ],
+)
+def test_a_request_to_edit_has_its_pictures_where_the_form_has_them(form, pictures, asked):
+    builder = PromptBuilder(form, TOKENIZER)
+    encoded = builder.painting(Edit(" {count} {pictures} <|paint|> ", (PICTURE,) * pictures), 1, image_tokens=2)
+    opened = "<|im_start|>assistant\n<|paint|><|query_pad|>"
+    assert shown(encoded.ids) == f"<|im_start|>user\n{asked}<|im_end|>\n{opened}"
+    assert len(encoded.images) == pictures
+    pad = TOKENIZER.id_of("<|image_pad|>")
+    assert all(encoded.ids[each.start : each.start + each.length] == (pad, pad) for each in encoded.images)
+    assert not any(encoded.learned)
+    blind = builder.painting(Edit("x", (PICTURE,) * pictures), 1)
+    assert not blind.images
+    assert pad not in blind.ids
+
+
+@pytest.mark.parametrize("edit", ["", "Edit: {prompt}", "{pictures}", "{pictures}{pictures}{prompt}"])
+def test_a_form_of_edits_holds_the_words_and_the_pictures(edit):
+    with pytest.raises(ValueError, match=r"\{pictures\}|edit"):
+        Prompt(edit=edit)
 
 
 @pytest.mark.parametrize("prompt", ["", " \n"])

@@ -17,6 +17,7 @@ COMMANDS = {
     "train": "Train by a recipe.",
     "ask": "Ask a model about pictures.",
     "generate": "Paint pictures from prompts.",
+    "edit": "Change pictures as an instruction says.",
     "eval": "Score a model by a suite of metrics.",
     "import": "Read a foreign checkpoint, and write it as ours.",
     "export": "Write a model as a foreign checkpoint.",
@@ -59,6 +60,7 @@ def diptych(ctx: click.Context, debug: bool) -> None:
       diptych check model.yaml
       diptych train recipe.yaml --out runs/first
       diptych generate runs/first/model "two red hearts" --n 4 --out out
+      diptych edit models/next-edit cat.png "make the cat blue" --out out
       diptych ask runs/first/model picture.png "How many hearts are there?"
     """
     ctx.obj = {"debug": debug}

@@ -95,7 +95,8 @@ def connections(spec: ModelSpec) -> Iterator[Connection]:
             yield Connection(f"{path}.{own}", f"{path}.{nested}")
         for own, elsewhere in part.sources().items():
             owner, _, name = elsewhere.rpartition(".")
-            yield Connection(target_port(spec, name) if owner == "vision" else elsewhere, f"{path}.{own}")
+            remedy = "bring its width to another one by a `connector: {type: mlp-norm}`" if owner == "vision" else ""
+            yield Connection(target_port(spec, name) if owner == "vision" else elsewhere, f"{path}.{own}", remedy)
 
 
 def target_port(spec: ModelSpec, name: str) -> str:

@@ -1,0 +1,49 @@
+"""`diptych edit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from diptych.cli.options import load_model, readable
+from diptych.cli.painted import check_request, painting_options, write_painted
+
+
+@click.command("edit")
+@click.argument("model", type=click.Path())
+@click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("instruction")
+@painting_options
+def command(
+    model: str,
+    pictures: tuple[Path, ...],
+    instruction: str,
+    n: int,
+    out: Path,
+    scale: int,
+    negative: str | None,
+    seed: int,
+    device: str,
+    dtype: str,
+    as_json: bool,
+) -> None:
+    """Change PICTURES, one or several together, as INSTRUCTION says, with MODEL: PNGs as `diptych generate` writes.
+
+    \b
+    Example:
+      diptych edit models/next-edit cat.png "make the cat blue" --n 4 --out out
+    """
+    instruction = readable((instruction,))[0]
+    negative = readable((negative,))[0] if negative is not None else None
+    check_request(n, out)
+
+    from diptych.cli.progress import counted
+    from diptych.data.preprocess import open_picture
+
+    shown = [open_picture(each) for each in pictures]
+    painter = load_model(model, device, dtype)
+    with counted("painting") as progress:
+        painted = painter.edit(shown, instruction, n=n, seed=seed, negative=negative, progress=progress)
+    facts = {"edited": ", ".join(each.name for each in pictures), **({"negative": negative} if negative else {})}
+    write_painted(painter, painted, [instruction], facts, n=n, seed=seed, out=out, scale=scale, as_json=as_json)
