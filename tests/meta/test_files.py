@@ -14,6 +14,8 @@ LONG = {
 """Files over 400 lines, each with its reason."""
 
 BANNED = "schedu" + "ler"
+FOREIGN = re.compile(rf"EulerDiscrete{BANNED}|{BANNED}/{BANNED}_config\.json", re.IGNORECASE)
+"""What diffusers calls a class, and the file that it writes of it: names that a checkpoint holds, none of ours."""
 PLACES = re.compile(r"(?<![\w.:/-])/(?:work|root|home/\w+)/[\w.]")
 
 
@@ -42,7 +44,7 @@ def test_the_banned_word_is_not_in_our_sources():
         f"{path.relative_to(ROOT)}:{number}"
         for path in tracked("packages/*/src/*.py", "examples/*/src/*.py", "packages/*/src/**/*.py")
         for number, line in enumerate(text_of(path).splitlines(), 1)
-        if pattern.search(line)
+        if pattern.search(FOREIGN.sub("", line))
     }
     assert not found, "say noise schedule, learning-rate schedule or sampler"
 
