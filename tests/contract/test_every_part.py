@@ -180,6 +180,7 @@ SPEC_ONLY: dict[str, dict[str, Any]] = {
     "metric/easy-vqa": {},
     "importer/blip3o": {},
     "importer/blip3o-next": {},
+    "importer/blip3o-next-edit": {},
     "importer/janus": {},
     "importer/siglip2-sana": {},
 }

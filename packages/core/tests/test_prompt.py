@@ -115,12 +115,7 @@ ONE, TWO = "<|vision_start|><|image_pad|><|image_pad|><|vision_end|>", "<|image_
         (FORM, 1, f"{ONE}Edit: {{count}} {{pictures}} <|paint|>"),
         (FORM, 2, f"{ONE}{ONE}Edit: {{count}} {{pictures}} <|paint|>"),
         (NEXT, 1, f"Please edit this image: {{count}} {{pictures}} <|paint|>.\n{ONE}"),
-        (
-            NEXT,
-            3,
-            "Please edit these 3 images: {count} {pictures} <|paint|>.\n"
-            f"<|vision_start|>{TWO}{TWO}{TWO}<|vision_end|>",
-        ),
+        (NEXT, 3, f"Please edit these 3 images: {{count}} {{pictures}} <|paint|>.\n{ONE[:16]}{TWO * 3}<|vision_end|>"),
     ],
 )
 def test_a_request_to_edit_has_its_pictures_where_the_form_has_them(form, pictures, asked):

@@ -136,6 +136,11 @@ def diptych_register_importer() -> list[Component]:
             "diptych.families.blip3o_next.importer:Blip3oNext",
             "BLIP3o-NEXT, which writes image ids and paints under their states",
         ),
+        Component(
+            "blip3o-next-edit",
+            "diptych.families.blip3o_next.edit_importer:Blip3oNextEdit",
+            "BLIP3o-NEXT-edit, which changes pictures; from reading",
+        ),
         Component("janus", "diptych.families.janus.importer:Janus", "Janus-Pro 1B and 7B, as transformers writes them"),
     ]
 
@@ -160,6 +165,11 @@ def diptych_register_spec() -> list[Component]:
             "blip3o-next-3b",
             "diptych.families:blip3o_next/specs/blip3o-next-3b.yaml",
             "BLIP3o-NEXT: Qwen3 writes image ids, SANA 1.5 paints under their states",
+        ),
+        Component(
+            "blip3o-next-edit",
+            "diptych.families:blip3o_next/specs/blip3o-next-edit.yaml",
+            "BLIP3o-NEXT-edit: reads a picture as image ids, and paints another beside its latents",
         ),
         Component(
             "janus-pro-1b",

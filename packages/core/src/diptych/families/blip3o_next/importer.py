@@ -28,6 +28,13 @@ from diptych.spec.model import ModelSpec
 
 
 SANA, CONNECTOR = "model.sana", "model.diffusion_connector"
+EDIT_FLAGS = (
+    "use_und_image_vae",
+    "use_und_image_vae_as_noise",
+    "only_use_und_image_vae_as_noise",
+    "use_tar_siglip_features",
+)
+"""What a config says of the branch BLIP3o-NEXT-edit."""
 HEAD = "generate.latents.head.network"
 RELEASED = "1.5-1.6b-1024"
 """SANA's preset in the released models."""
@@ -54,6 +61,17 @@ class Blip3oNext(Importer):
                 f"this is no BLIP3o-NEXT: it has no tensor {SANA}.patch_embed.proj.weight; "
                 "checkpoints of BLIP3-o's main branch are read by `blip3o`"
             )
+        self.check_edits(foreign)
+
+    def check_edits(self, foreign: Foreign) -> None:
+        """Refuse a checkpoint that edits pictures.
+
+        Raises:
+            CheckpointError: naming what its config says.
+        """
+        said = [flag for flag in EDIT_FLAGS if foreign.config.get(flag)]
+        if said:
+            raise CheckpointError(f"it edits pictures: its config says {said[0]}; it is read by `blip3o-next-edit`")
 
     def describe(self, foreign: Foreign) -> dict[str, Any]:
         """Translate the config; sizes of the networks are read from their tensors."""
@@ -89,10 +107,14 @@ class Blip3oNext(Importer):
         return [
             *text_rules(tied=bool(foreign.value("tie_word_embeddings"))),
             rename(f"{SANA}.{{rest...}}", f"{HEAD}.transformer.{{rest...}}"),
-            rename(f"{CONNECTOR}.{{index}}.{{kind}}", f"{HEAD}.connector.{{index}}.{{kind}}"),
+            *self.connector_rules(foreign),
             rename("model.sana_vae.{rest...}", "vision.vae.model.{rest...}"),
             *token_rules(_depth(foreign)),
         ]
+
+    def connector_rules(self, foreign: Foreign) -> list[AnyRule]:
+        """Name what brings the states of ids to the network's width."""
+        return [rename(f"{CONNECTOR}.{{index}}.{{kind}}", f"{HEAD}.connector.{{index}}.{{kind}}")]
 
     def settled(self, spec: ModelSpec) -> ModelSpec:
         """Write out what a spec may leave to rules."""

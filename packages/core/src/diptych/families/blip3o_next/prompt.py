@@ -14,6 +14,12 @@ PROMPT: dict[str, Any] = {
     "paint_close": "<im_end>",
     "query_pad": "<|image_pad|>",
 }
+EDIT: dict[str, Any] = {
+    "edit": "Please edit this image according to the following instruction: {prompt}.\n{pictures}",
+    "edit_many": "Please edit these {count} images according to the following instruction: {prompt}.\n{pictures}",
+    "one_frame": True,
+}
+"""What the branch BLIP3o-NEXT-edit adds to it."""
 FIRST = "<I0>"
 """The word of image id 0."""
 PAD = "<|endoftext|>"
