@@ -25,8 +25,10 @@ from diptych.objectives.specs import Answer, Paint
 from diptych.sequences import Sequences
 from diptych.spec.files import read_spec
 from diptych.spec.model import ModelSpec
+from diptych.spec.recipe import Recipe
 from diptych.spec.structure import structure
 from diptych.tokenizers.file import FileTokenizer
+from diptych.training.run import train
 from diptych_heads.networks.specs import LuminaNext
 
 
@@ -254,6 +256,27 @@ def test_q12_samples_that_ask_and_samples_that_paint_share_a_batch(blip3o_import
     asked = answer(Batch(model, [to_answer(index) for index in range(3)]), torch.Generator())
     for name, value in {**alone, **asked}.items():
         torch.testing.assert_close(both[name], value, atol=0, rtol=1e-9)
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e-2])
+def test_q34_gradients_are_clipped(qwen3_siglip2, clip, tmp_path):
+    data = {
+        "name": "clipped",
+        "model": "given",
+        "data": {"squares": {"type": "squares", "image_size": 16, "task": "paint"}},
+        "stages": [
+            {
+                "name": "paint", "train": ["generate"], "mixture": {"squares": 1}, "steps": 1, "batch": 2, "lr": 1e-9,
+                "warmup": 0, "clip": clip, "losses": {"paint": {"objective": {"type": "paint"}}},
+            }
+        ],
+    }  # fmt: skip
+    train(structure(data, Recipe), tmp_path, model=qwen3_siglip2, quiet=True)
+    left = [each.grad for each in qwen3_siglip2.parts.generate.parameters() if each.grad is not None]
+    assert torch.cat([each.flatten() for each in left]).norm().item() == pytest.approx(clip, rel=1e-3)
+    del data["stages"][0]["clip"]
+    assert structure(data, Recipe).stages[0].clip == 1
+    qwen3_siglip2.parts.zero_grad()
 
 
 class Broken:
