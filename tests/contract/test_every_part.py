@@ -150,7 +150,7 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
             {"image_size": 8, "autoencoder": {"type": "autoencoder-kl", "image_size": 8, "channels": 3, **TINY_KL}},
         )
     ],
-    "dataset/squares": [{"image_size": 16, "task": task} for task in ("ask", "paint")],
+    "dataset/squares": [{"image_size": 16, "task": task} for task in ("ask", "paint", "edit")],
     "dataset/emoji-scenes": [{"task": task} for task in ("ask", "paint", "imagine")],
     "dataset/easy-vqa": {},
 }

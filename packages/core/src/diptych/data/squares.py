@@ -18,12 +18,14 @@ PLACES = ("top left", "top right", "bottom left", "bottom right")
 
 @frozen
 class Squares(PartSpec):
-    """One coloured square in one of four places, with a caption, questions and a request to paint it."""
+    """One coloured square in one of four places, with a caption, questions, and a request to paint or recolour it."""
 
     kind: ClassVar[str] = "dataset"
     image_size: int = setting("side of the picture in pixels", default=64, check=validators.ge(4))
     task: str = setting(
-        "`ask` for questions and answers, `paint` for requests", default="paint", check=validators.in_(["ask", "paint"])
+        "`ask` for questions and answers, `paint` for requests, `edit` for requests to give a square another colour",
+        default="paint",
+        check=validators.in_(["ask", "paint", "edit"]),
     )
     seed: int = setting("decides all samples", default=0)
 

@@ -18,16 +18,22 @@ class SquaresStream:
     seed: int
 
     def sample(self, index: int) -> Sample:
-        """Return sample `index`: a picture uint8 [h w 3] with questions, or a request to paint it."""
+        """Return sample `index`: a picture uint8 [h w 3] with questions, or a request to paint or change it."""
         rng = np.random.default_rng((self.seed, index))
         colour, place = list(COLOURS)[rng.integers(len(COLOURS))], int(rng.integers(len(PLACES)))
-        half = self.image_size // 2
-        picture = np.full((self.image_size, self.image_size, 3), 255, np.uint8)
-        top, left = (place // 2) * half, (place % 2) * half
-        margin = half // 4
-        picture[top + margin : top + half - margin, left + margin : left + half - margin] = COLOURS[colour]
+        picture = self._square(colour, place)
         caption = f"a {colour} square at the {PLACES[place]}"
         if self.task == "paint":
             return Sample.paint(caption, picture, caption=caption)
+        if self.task == "edit":
+            before = str(rng.choice([each for each in COLOURS if each != colour]))
+            return Sample.edit(f"make it {colour}", [self._square(before, place)], picture, before=before, after=colour)
         exchanges = (("Which colour is the square?", colour), ("Where is the square?", PLACES[place]))
         return Sample.ask(picture, *exchanges, caption=caption)
+
+    def _square(self, colour: str, place: int) -> np.ndarray:
+        half = self.image_size // 2
+        picture = np.full((self.image_size, self.image_size, 3), 255, np.uint8)
+        top, left, margin = (place // 2) * half, (place % 2) * half, half // 4
+        picture[top + margin : top + half - margin, left + margin : left + half - margin] = COLOURS[colour]
+        return picture
