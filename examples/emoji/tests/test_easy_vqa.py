@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from diptych.data.sample import Thought
@@ -12,7 +13,7 @@ from diptych_emoji.easy_vqa import (
     easy_questions,
 )
 from diptych_emoji.easy_vqa_facts import COLOURS, SHAPES, told
-from diptych_emoji.easy_vqa_stream import questions_by_picture
+from diptych_emoji.easy_vqa_stream import WAYS, questions_by_picture, turned
 
 
 def test_sizes_and_answers() -> None:
@@ -73,3 +74,28 @@ def test_a_thought_comes_before_the_answer() -> None:
     thought, answer = sample.turns[1].content
     assert thought == Thought("blue rectangle")
     assert answer in easy_answers()
+
+
+def test_a_picture_is_shown_in_all_eight_ways_with_its_own_questions():
+    plain, every = EasyVqa(questions=2).build(), EasyVqa(questions=2, turned=True).build()
+    assert len(every) == WAYS * len(plain)
+    shown = [every.sample(3 + way * len(plain)) for way in range(WAYS)]
+    pictures = [sample.picture() for sample in shown]
+    assert np.array_equal(pictures[0], plain.sample(3).picture())
+    assert len({picture.tobytes() for picture in pictures}) == WAYS
+    for way, picture in enumerate(pictures):
+        assert sorted(picture.reshape(-1, 3).tolist()) == sorted(
+            pictures[0].reshape(-1, 3).tolist()
+        )
+        assert np.array_equal(picture, turned(pictures[0], way))
+    known = {question.text for question in questions_by_picture("train")[3]}
+    assert {turn.text() for sample in shown for turn in sample.turns[::2]} <= known
+
+
+def test_turning_four_times_or_mirroring_twice_gives_the_picture_back():
+    picture = np.arange(27, dtype=np.uint8).reshape(3, 3, 3)
+    quarter = picture
+    for _ in range(4):
+        quarter = turned(quarter, 1)
+    assert np.array_equal(quarter, picture)
+    assert np.array_equal(turned(turned(picture, 4), 4), picture)

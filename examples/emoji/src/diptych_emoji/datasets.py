@@ -55,6 +55,10 @@ class EasyVqa(PartSpec):
     split: Literal["train", "test"] = setting("which images", default="train")
     questions: int = setting("questions a sample", default=4, check=validators.ge(1))
     think: bool = setting("think before each answer of what the image shows", default=False)
+    turned: bool = setting(
+        "show each image in all eight ways to turn and mirror it: nothing that is asked changes",
+        default=False,
+    )
     seed: int = setting("decides which questions of an image are asked", default=0)
 
     def build(self) -> EasyVqaStream:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from diptych_emoji.datasets import EasyVqa
 
 
+WAYS = 8
+"""To turn and mirror a square."""
+
+
 @cache
 def questions_by_picture(split: EasySplit) -> Sequence[Sequence[EasyQuestion]]:
     """Return the questions of each picture of a split."""
@@ -27,6 +31,12 @@ def questions_by_picture(split: EasySplit) -> Sequence[Sequence[EasyQuestion]]:
     for question in easy_questions(split):
         found[question.image].append(question)
     return [found[image] for image in range(len(found))]
+
+
+def turned(picture: NDArray[np.uint8], way: int) -> NDArray[np.uint8]:
+    """Return a picture [h h c] turned by `way % 4` right angles, and mirrored if `way` is 4 or more."""
+    out = np.rot90(picture, way % 4)
+    return np.ascontiguousarray(out[:, ::-1] if way >= WAYS // 2 else out)
 
 
 @frozen
@@ -41,15 +51,17 @@ class EasyVqaStream:
         object.__setattr__(self, "_pictures", easy_images(self.spec.split))
 
     def __len__(self) -> int:
-        """Count pictures."""
-        return len(self._pictures)
+        """Count pictures, as often as each is shown."""
+        return len(self._pictures) * (WAYS if self.spec.turned else 1)
 
     def sample(self, index: int) -> Sample:
         """Return the sample of picture `index`."""
-        asked = questions_by_picture(self.spec.split)[index]
+        way, picture = divmod(index, len(self._pictures))
+        asked = questions_by_picture(self.spec.split)[picture]
         rng = np.random.default_rng((self.spec.seed, index))
         chosen = [asked[i] for i in rng.permutation(len(asked))[: self.spec.questions]]
         seen = (Thought(told(asked)),) if self.spec.think else ()
         return Sample.ask(
-            self._pictures[index], *((each.text, *seen, each.answer) for each in chosen)
+            turned(self._pictures[picture], way),
+            *((each.text, *seen, each.answer) for each in chosen),
         )
