@@ -23,7 +23,10 @@ from diptych.importing.bring import import_checkpoint
 from diptych.importing.send import export_checkpoint
 from diptych.objectives.batch import Batch
 from diptych.objectives.paint import PaintObjective
+from diptych.objectives.specs import Paint
 from diptych.spec.part import replace_part
+from diptych.spec.recipe import Stage, Weighted
+from diptych.training.optimiser import choose_trained
 from diptych.writing import WholeRows
 from diptych_heads.samplers.specs import Euler
 
@@ -220,20 +223,22 @@ def test_what_is_saved_edits_with_the_same_bits(imported, tmp_path):
 def test_both_steps_train_from_samples(folders, numerics, tmp_path):
     import_checkpoint("blip3o-next-edit", folders["both"], tmp_path / "ours", numerics=numerics)
     model = diptych.load(tmp_path / "ours")
-    model.parts.train()
-    model.parts.vision.requires_grad_(False)  # as in a stage that does not name it
+    network = "generate.latents.head.network.transformer"
+    own = [f"{network}.{each}" for each in ("caption_projection", "caption_norm", "patch_embed", "proj_out")]
+    paths = ("backbone", "generate.latents.condition", *own)
+    stage = Stage("edit", train=paths, mixture={}, losses={"ids": Weighted(Paint())}, steps=1)
+    trained = choose_trained(model.parts, stage)
     samples = [Sample.edit(text, [picture(seed)], picture(seed + 10)) for seed, text in enumerate(INSTRUCTIONS[:3])]
     batch, generator = Batch(model, samples), torch.Generator().manual_seed(1)
     losses = {**PaintObjective("ids", 1)(batch, generator), **PaintObjective("latents", 2)(batch, generator)}
     sum(losses.values()).backward()
     grads = {name: each.grad for name, each in model.parts.named_parameters() if each.grad is not None}
-    head, condition = "generate.latents.head.network.transformer", "generate.latents.condition.of"
-    names = [
-        f"{head}.patch_embed.proj.weight",
-        f"{head}.proj_out.weight",
-        "backbone.model.model.layers.0.mlp.up_proj.weight",
+    assert grads.keys() == trained.keys()
+    wanted = [
+        f"generate.latents.condition.of.{part}.connector.{index}.weight" for part in (0, 1) for index in (0, 2, 3)
     ]
-    for name in [*names, *(f"{condition}.{part}.connector.{index}.weight" for part in (0, 1) for index in (0, 2, 3))]:
+    wanted += [f"{network}.patch_embed.proj.weight", f"{network}.proj_out.weight"]
+    for name in [*wanted, "backbone.model.model.layers.0.mlp.up_proj.weight"]:
         assert grads[name].abs().max() > 0, name
 
 

@@ -194,3 +194,20 @@ def test_what_needs_a_picture_says_so():
     paint = Squares(image_size=16, task="paint").build().sample(0)
     with pytest.raises(RequestError, match="a request has none"):
         Paint().build()(Batch(model, [SQUARES.sample(0), paint]), torch.Generator())
+
+
+@torch.inference_mode()
+def test_a_backbone_with_eyes_of_its_own_paints_from_what_it_sees(blip3o_imported):
+    """BLIP3-o: a picture in the prompt reaches the queries through Qwen2.5-VL's own tower, in a ragged batch too."""
+    model = load(blip3o_imported, dtype=torch.float64)
+    wishes = [
+        Edit("make it red", (picture(0),)),
+        "a red cat",
+        Edit("x", (picture(1),)),
+        Edit("both", (picture(0), picture(1))),
+    ]
+    together = model.features(wishes, range(4))
+    alone = torch.cat([model.features([wish], [seed]) for seed, wish in enumerate(wishes)])
+    assert (together - alone).abs().max() <= 1e-9
+    other = model.features([Edit("make it red", (picture(1),))], [0])
+    assert (other - together[:1]).abs().max() > 1e-6
