@@ -156,7 +156,6 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
 }
 FREE = {
     "condition/reference-features": {"s": 4},
-    "condition/concat": {"condition_width": 8},
     "head/next-token": {"width": 8},
     "head/regression": {"q": 4},
     "head/flow-matching": {"condition_width": 5},

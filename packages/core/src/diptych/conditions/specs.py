@@ -190,9 +190,14 @@ class Concat(PartSpec):
         return tuple(name for each in self.of for name in getattr(each, "references", ()))
 
     @property
+    def condition_width(self) -> int | None:
+        """Width of all of them; None where no one knows its own."""
+        return next((width for each in self.of if (width := _axis(each, 2)) is not None), None)
+
+    @property
     def total(self) -> int | None:
         """Tokens of all conditions together; None where it depends on the prompt."""
-        counts = [_tokens(each) for each in self.of]
+        counts = [_axis(each, 1) for each in self.of]
         return None if None in counts else sum(count for count in counts if count is not None)
 
     def ports(self) -> Ports:
@@ -214,9 +219,9 @@ class Concat(PartSpec):
         return ConcatModule([each.build() for each in self.of])
 
 
-def _tokens(condition: PartSpec) -> int | None:
-    """Return how many tokens a condition always gives, or None."""
+def _axis(condition: PartSpec, index: int) -> int | None:
+    """Return the size of an axis of what a condition gives, or None where it is not known or not always the same."""
     port = condition.ports().outputs.get("condition")
-    axis = port.terms()[1] if port else None
-    count = getattr(condition, axis, None) if isinstance(axis, str) else None
-    return count if isinstance(count, int) else None
+    axis = port.terms()[index] if port else None
+    size = getattr(condition, axis, None) if isinstance(axis, str) else None
+    return size if isinstance(size, int) else None
