@@ -273,6 +273,27 @@ def test_what_our_parts_cannot_be_is_refused(spoiled, section, changes, why):
     assert why in refused(spoiled)
 
 
+def test_the_first_janus_is_told_from_janus_pro(spoiled):
+    """Its roles are plain words; everything else of its layout, as transformers writes it, is the same."""
+    path = spoiled / "tokenizer.json"
+    path.write_text(path.read_text().replace("<|User|>", "<user>").replace("<|Assistant|>", "<assistant>"))
+    text = refused(spoiled)
+    assert "its tokenizer has no <|User|> and no <|Assistant|>" in text
+    assert "this importer reads Janus-Pro alone" in text
+
+
+def test_deepseeks_own_layout_is_told_how_to_convert(spoiled):
+    """The config and some of the names of what DeepSeek released, in the files it released them in."""
+    said(spoiled, "", model_type="multi_modality", language_config={"model_type": "llama"})
+    found = load_file(spoiled / "model.safetensors")
+    own = {name.replace("model.language_model.", "language_model.model."): value for name, value in found.items()}
+    (spoiled / "model.safetensors").unlink()
+    torch.save(own, spoiled / "pytorch_model.bin")
+    text = refused(spoiled)
+    assert "model_type 'multi_modality', which is DeepSeek's own layout" in text
+    assert "convert_janus_weights_to_hf.py" in text
+
+
 def test_ids_that_disagree_are_refused(spoiled):
     said(spoiled, "", image_token_id=3)
     assert "'<image_placeholder>' is 264 in the tokenizer, but 3 in the spec" in refused(spoiled, SpecError)

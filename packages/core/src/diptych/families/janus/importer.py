@@ -12,13 +12,15 @@ from attrs import frozen
 from diptych.connectors.per_token import LinearConnector
 from diptych.errors import CheckpointError
 from diptych.families.janus.fields import ACTIVATIONS, EXTRA, EYE, IDS, TEXT, changed, whole
-from diptych.families.janus.prompt import END, PAD, PROMPT, START
+from diptych.families.janus.prompt import END, PAD, PROMPT, ROLES, START
 from diptych.importing.importer import Foreign, Importer
 from diptych.importing.rules import AnyRule, rename, repeat
 from diptych.spec.model import ModelSpec
 from diptych.spec.part import evolved, replace_part
 
 
+OWN_LAYOUT = "multi_modality"
+"""`model_type` of what DeepSeek released, of the first Janus and of Janus-Pro."""
 _EYE = "vision.siglip.transformer"
 _TABLE = "generate.tokens.head.table"
 
@@ -28,6 +30,27 @@ class Janus(Importer):
     """Janus-Pro 1B and 7B: a Llama that reads SigLIP's features, and writes the ids of a VQ tokenizer."""
 
     model_types: ClassVar[tuple[str, ...]] = ("janus",)
+
+    def check(self, foreign: Foreign) -> None:
+        """Refuse other families, DeepSeek's own layout, and the first Janus, whose prompts are others.
+
+        Raises:
+            CheckpointError: saying which it is, and what would do.
+        """
+        if foreign.config.get("model_type") == OWN_LAYOUT:
+            raise CheckpointError(
+                f"its config says model_type '{OWN_LAYOUT}', which is DeepSeek's own layout; this importer reads "
+                "the one of transformers: convert it with transformers' convert_janus_weights_to_hf.py, or take a checkpoint "
+                "that was (deepseek-community/Janus-Pro-1B, deepseek-community/Janus-Pro-7B)"
+            )
+        super().check(foreign)
+        words = _words(foreign.folder)
+        missing = [role for role in ROLES if role not in words]
+        if words and missing:
+            raise CheckpointError(
+                f"its tokenizer has no {' and no '.join(missing)}, with which every turn of Janus-Pro begins; in the "
+                "first Janus (1.3B) roles are plain words: this importer reads Janus-Pro alone"
+            )
 
     def describe(self, foreign: Foreign) -> dict[str, Any]:
         """Translate the config, its left out values as transformers fills them in."""
@@ -202,6 +225,14 @@ def _check_pictures(folder: Path | None) -> None:
     for name in ("image_mean", "image_std"):
         if any(each != 0.5 for each in said.get(name) or ()):
             raise CheckpointError(f"{name} of the picture processor is {said[name]}, but can only be 0.5 here")
+
+
+def _words(folder: Path | None) -> set[str]:
+    """Return the words of a folder's tokenizer; none if it has none that can be read, which is told later."""
+    said = _read(folder, "tokenizer.json")
+    added, vocabulary = said.get("added_tokens"), (said.get("model") or {}).get("vocab")
+    named = [each.get("content") for each in added or [] if isinstance(each, dict)]
+    return {*filter(None, named), *(vocabulary if isinstance(vocabulary, dict) else ())}
 
 
 def _read(folder: Path | None, name: str) -> dict[str, Any]:

@@ -9,11 +9,12 @@ START = "<\uff5cbegin\u2581of\u2581sentence\uff5c>"
 END = "<\uff5cend\u2581of\u2581sentence\uff5c>"
 PAD = "<\uff5c\u2581pad\u2581\uff5c>"
 """The word that a null prompt is made of."""
+ROLES = ("<|User|>", "<|Assistant|>")
 PROMPT: dict[str, Any] = {
     "turns": {
         "system": "{content}\n\n",
-        "user": "<|User|>: {content}\n\n",
-        "assistant": f"<|Assistant|>: {{content}}{END}",
+        "user": f"{ROLES[0]}: {{content}}\n\n",
+        "assistant": f"{ROLES[1]}: {{content}}{END}",
     },
     "start": START,
     "system": "You are a helpful language and vision assistant. You are able to understand the visual content that the "
