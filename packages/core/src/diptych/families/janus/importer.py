@@ -40,8 +40,8 @@ class Janus(Importer):
         if foreign.config.get("model_type") == OWN_LAYOUT:
             raise CheckpointError(
                 f"its config says model_type '{OWN_LAYOUT}', which is DeepSeek's own layout; this importer reads "
-                "the one of transformers: convert it with transformers' convert_janus_weights_to_hf.py, or take a checkpoint "
-                "that was (deepseek-community/Janus-Pro-1B, deepseek-community/Janus-Pro-7B)"
+                "the one of transformers: convert it with transformers' convert_janus_weights_to_hf.py, or take a "
+                "checkpoint that was (deepseek-community/Janus-Pro-1B, deepseek-community/Janus-Pro-7B)"
             )
         super().check(foreign)
         words = _words(foreign.folder)
