@@ -211,3 +211,14 @@ def test_a_backbone_with_eyes_of_its_own_paints_from_what_it_sees(blip3o_importe
     assert (together - alone).abs().max() <= 1e-9
     other = model.features([Edit("make it red", (picture(1),))], [0])
     assert (other - together[:1]).abs().max() > 1e-6
+
+
+@torch.inference_mode()
+def test_the_clean_target_is_in_the_units_of_the_head():
+    model, wish = build(spec(normalise={"type": "channel-statistics"}), dtype=torch.float64), Edit("x", (picture(0),))
+    seen = model.encode("eye", model.pixels("eye", [picture(0), picture(1), picture(2)]))
+    statistics = model.parts.step("pixels")["normalise"]
+    statistics.fit([seen])
+    own = model.for_head(model.painting([wish], "pixels"), "pixels")[2]
+    assert torch.equal(own["clean"], statistics(seen[:1]))
+    assert own["pictures"].tolist() == [[False] * 4 + [True] * 16]

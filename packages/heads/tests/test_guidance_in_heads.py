@@ -85,7 +85,7 @@ def test_negative_prompts_stand_for_the_text_beside_the_picture():
     mask = torch.tensor([[True] * 6, [False, True, True, True, True, True], [True] * 6])
     led = torch.where(LAST[..., None], condition, away.double())
     nothing = torch.where(LAST[..., None], 0, away.double())
-    other = mask.flip(0)
+    other = torch.tensor([[False, False, True, True, True, True], [True] * 6, [True] * 5 + [False]])
     led_mask, null = torch.where(LAST, mask, other), (led, other)
     both = sampled(head, condition, None, 1, mask)
     image, none = sampled(head, led, None, 1, led_mask), sampled(head, nothing, None, 1, other)
