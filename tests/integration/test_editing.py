@@ -196,6 +196,50 @@ def test_what_needs_a_picture_says_so():
         Paint().build()(Batch(model, [SQUARES.sample(0), paint]), torch.Generator())
 
 
+VQ = {"type": "vq", "image_size": 16, "vocabulary": 11, "code_width": 4, "widths": [32, 32], "blocks": 1}
+WRITER = {
+    **{key: MODEL[key] for key in ("backbone", "tokenizer")},
+    "name": "writer",
+    "vision": {"vq": {**VQ, "latent_width": 4}},
+    "understand": {"encoder": "vq"},
+    "text": {"type": "next-token"},
+    "generate": [
+        {
+            "name": "ids",
+            "condition": {"type": "prompt-states"},
+            "target": "vq",
+            "head": {"type": "autoregressive", "codes": 11, "positions": "2d"},
+            "guidance": {"type": "classifier-free", "scale": 2.0},
+        }
+    ],
+    "decode": {"of": "ids"},
+}
+
+
+@torch.inference_mode()
+def test_pictures_are_read_as_the_ids_that_are_written():
+    model = build(structure(WRITER, ModelSpec), dtype=torch.float64)
+    torch.nn.init.normal_(model.parts.step("ids")["head"].rows, generator=torch.Generator().manual_seed(0))
+    ids = model.encode("vq", model.pixels("vq", [picture(0)]))
+    head = model.parts.step("ids")["head"]
+    read = model.painting([Edit("red", (picture(0),))], "ids").tokens
+    assert torch.equal(read, head.embed(ids, model.parts.backbone))
+    away = ["a dog", "green", "nothing of all that", "w", "é"]
+    together = model.features(SEVERAL, range(5), away)
+    rows = zip(SEVERAL, range(5), away, strict=True)
+    alone = torch.cat([model.features([wish], [seed], [no]) for wish, seed, no in rows])
+    assert torch.equal(together, alone)
+    shown = model.painting([Edit("red", (picture(0),)), Edit("red", (picture(7),))], "ids")
+    states = model.parts.backbone(*model.opening(shown, "ids"))[:, -1]
+    assert (states[0] - states[1]).abs().max() > 1e-6
+    assert isinstance(model.ask(picture(0), "what?", max_tokens=2), str)
+
+
+def test_ids_are_read_without_a_connector():
+    with pytest.raises(SpecError, match="as the step that writes them does it; leave `connector` out"):
+        resolve(structure({**WRITER, "understand": {"encoder": "vq", "connector": {"type": "mlp"}}}, ModelSpec))
+
+
 @torch.inference_mode()
 def test_a_backbone_with_eyes_of_its_own_paints_from_what_it_sees(blip3o_imported):
     """BLIP3-o: a picture in the prompt reaches the queries through Qwen2.5-VL's own tower, in a ragged batch too."""

@@ -153,7 +153,7 @@ class UnifiedModel(Ways):
         progress: Progress | None,
     ) -> list[Image.Image]:
         if n < 1:
-            raise RequestError(f"n is {n}, but at least 1 picture a {called} can be painted")
+            raise RequestError(f"n is {n}, but at least 1 picture can be painted")
         if not self.spec.painted:
             raise RequestError(f"'{self.spec.name}' does not paint: its spec has no `generate` and `decode`")
         self._need("generate")
