@@ -69,9 +69,7 @@ def test_what_is_exported_is_what_was_imported(sana_folders, sana_imported, layo
     assert lost == {name for name in sent.skipped if not name.startswith("decode")}
     unused = ("encoder.layers.2.", "post_layernorm.", "head.")
     assert {name.split("vision_model.")[1].startswith(unused) for name in lost} == {True}
-    assert (tmp_path / "back" / "config.json").read_text().strip() == json.dumps(
-        json.loads((sana_folders[layout] / "config.json").read_text()), indent=2
-    )
+    assert (tmp_path / "back" / "config.json").read_bytes() == (sana_folders[layout] / "config.json").read_bytes()
 
 
 def test_a_config_that_says_only_what_is_known_of_the_released_one(tmp_path):

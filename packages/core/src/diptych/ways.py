@@ -292,7 +292,9 @@ class Ways:
         return reads and step.guidance is not None
 
     def to_pixels(self, features: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Decode features [b n c] to pixels [b 3 h w] in [-1, 1]."""
+        """Decode features [b n c], or ids [b n], to pixels [b 3 h w] in [-1, 1]."""
+        if features.is_floating_point():
+            features = features.to(self.dtype)  # samplers give at least float32, whatever the weights are
         if self.parts.decoder is not None:
             if getattr(self.parts.decoder, "lacks_null", False):
                 self.show_black()
