@@ -73,9 +73,9 @@ def imported(folders):
     return made
 
 
-def loaded(folder, steps=3):
-    model = diptych.load(folder, dtype=torch.float64)
-    model.spec = replace_part(model.spec, "generate.latents.sampler", Euler(steps=steps))
+def loaded(folder, dtype=torch.float64):
+    model = diptych.load(folder, dtype=dtype)
+    model.spec = replace_part(model.spec, "generate.latents.sampler", Euler(steps=3))
     return model
 
 
@@ -214,6 +214,13 @@ def test_what_is_saved_edits_with_the_same_bits(imported, tmp_path):
     pictures = [each.edit(picture(0), "make it blue", n=2, seed=4) for each in (model, again)]
     assert [np.asarray(each).tobytes() for each in pictures[0]] == [np.asarray(each).tobytes() for each in pictures[1]]
     assert [each.size for each in pictures[0]] == [(32, 32)] * 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_edits_in_half_precision(imported, way):
+    model = loaded(imported[way], dtype=torch.bfloat16)
+    (made,) = model.edit(picture(0), "make it blue")
+    assert np.asarray(made).std() > 0
 
 
 # -- training ----------------------------------------------------------------------------------------------------------
