@@ -12,6 +12,7 @@ from integration_cases.decoder_folder import SIDE, STEPS, add_decoder
 from safetensors.torch import load_file
 
 import diptych
+from diptych.cli.main import main
 from diptych.errors import CheckpointError
 from diptych.importing.bring import import_checkpoint
 from diptych.importing.send import export_checkpoint
@@ -168,6 +169,21 @@ def test_shards_of_a_variant_are_read_by_diffusers(blip3o_drawing_folder, blip3o
     first, second = (load_file(each / "model.safetensors") for each in (blip3o_drawing, tmp_path / "again"))
     assert first.keys() == second.keys()
     assert all(torch.equal(second[name], value) for name, value in first.items())
+
+
+def test_weight_files_that_are_not_read_are_told(blip3o_drawing_folder, tmp_path, capsys):
+    folder = shutil.copytree(blip3o_drawing_folder, tmp_path / "theirs")
+    unet = folder / "diffusion-decoder" / "unet"
+    shutil.copy(unet / "diffusion_pytorch_model.bf16.safetensors", unet / "diffusion_pytorch_model.safetensors")
+    (folder / "diffusion-decoder" / "safety_checker").mkdir()
+    (folder / "diffusion-decoder" / "safety_checker" / "pytorch_model.bin").write_bytes(b"never opened")
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / "model.safetensors").write_bytes(b"")
+    main(["import", "blip3o", str(folder), str(tmp_path / "ours")])
+    told = capsys.readouterr().err
+    assert "not read: diffusion-decoder/safety_checker/pytorch_model.bin" in told
+    assert "not read: diffusion-decoder/unet/diffusion_pytorch_model.safetensors" in told
+    assert told.count("not read") == 2
 
 
 def test_a_trained_decoder_goes_back(blip3o_drawing, blip3o_drawing_folder, tmp_path):

@@ -62,6 +62,7 @@ def command(
                 "left_out": dict(done.left_out),
                 "skipped": dict(done.skipped),
                 "absent": dict(done.absent),
+                "unread": list(done.unread),
             }
         )
         return
@@ -69,6 +70,8 @@ def command(
         click.echo(f"left out {path}: {why}", err=True)
     for path, why in done.absent.items():
         click.echo(f"without {path}: {why}", err=True)
+    for file in done.unread:
+        click.echo(f"not read: {file}", err=True)
     reasons: dict[str, int] = {}
     for why in done.skipped.values():
         reasons[why] = reasons.get(why, 0) + 1

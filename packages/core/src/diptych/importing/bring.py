@@ -14,7 +14,7 @@ from diptych.checkpoint.folder import whole_folder
 from diptych.checkpoint.io import write_description
 from diptych.errors import CheckpointError
 from diptych.importing.fetch import fetch
-from diptych.importing.files import files_of
+from diptych.importing.files import files_of, unread_files
 from diptych.importing.importer import Foreign, Importer
 from diptych.importing.origin import Origin, small_files
 from diptych.importing.plan import Plan, make_plan
@@ -44,6 +44,7 @@ class Brought:
         left_out: slots that were not imported, with the reason.
         skipped: tensors of the original that were left behind, with the reason.
         absent: slots that the layout may have and the original has not, with what the model then lacks.
+        unread: weight files that were not read, as the layout has no place for them or they repeat one that was.
     """
 
     spec: ModelSpec
@@ -51,6 +52,7 @@ class Brought:
     left_out: Mapping[str, str]
     skipped: Mapping[str, str]
     absent: Mapping[str, str]
+    unread: tuple[str, ...]
 
 
 def import_checkpoint(
@@ -118,7 +120,7 @@ def import_checkpoint(
     with whole_folder(Path(destination)) as new:
         write_description(new, spec, tokenizer, left_out, origin)
         write_stream(stored, plan.made, new / "model.safetensors", count)
-    return Brought(spec, len(plan.made), left_out, plan.skipped, importer.absent(foreign))
+    return Brought(spec, len(plan.made), left_out, plan.skipped, importer.absent(foreign), unread_files(folder, found))
 
 
 def named(importer: str | Importer) -> tuple[str, Importer]:

@@ -98,6 +98,18 @@ class Found:
     variants: Mapping[str, str]
 
 
+def unread_files(root: Path, found: Found) -> tuple[str, ...]:
+    """Return the weight files of a folder that nothing is read from, such as a copy in another format."""
+    read = set(found.files.values())
+    return tuple(
+        path.relative_to(root).as_posix()
+        for path in sorted(root.rglob("*"))
+        if path.suffix in (SAFE_SUFFIX, *PICKLE_SUFFIXES)
+        and path not in read
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+
+
 def files_of(root: Path, wanted: tuple[WeightFiles, ...]) -> Found:
     """Return the files of all places of a layout that a checkpoint has.
 
