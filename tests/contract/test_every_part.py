@@ -129,7 +129,8 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "sampler/midpoint": {"steps": 4},
     "sampler/dpm++2m": {"steps": 4},
     "sampler/ddim": {"steps": 4},
-    "sampler/euler-discrete": [{"steps": 4}, {"steps": 4, "spacing": "trailing"}],
+    # with `leading` it starts after t = 1, as diffusers' does, and so follows no path from there (its own tests)
+    "sampler/euler-discrete": [{"steps": 4, "spacing": each} for each in ("trailing", "linspace")],
     "guidance/classifier-free": [{}, {"start": 0.7, "end": 0.3}],
     "guidance/apg": [{}, {"momentum": -0.5}],
     "guidance/text-and-image": {},

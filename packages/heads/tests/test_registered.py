@@ -35,7 +35,7 @@ def test_names():
             "regression",
         ],
         "network": ["dit", "lumina-next", "mlp", "sana", "sdxl-unet"],
-        "sampler": ["ab2", "abm", "ddim", "dpm++2m", "euler", "heun", "midpoint"],
+        "sampler": ["ab2", "abm", "ddim", "dpm++2m", "euler", "euler-discrete", "heun", "midpoint"],
         "decoder": ["conv-pixels", "diffusion", "patch-mlp"],
     }
 
