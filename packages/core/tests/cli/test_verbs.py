@@ -250,6 +250,32 @@ def test_edit_writes_pictures_that_remember_what_they_were_made_from(saved, pict
     assert len(list(out.iterdir())) == 3
 
 
+def test_reconstruct_draws_what_a_picture_is_encoded_as(saved, picture, tmp_path):
+    from diptych import load
+
+    out = tmp_path / "out"
+    data = diptych("reconstruct", saved, picture, picture, "--seed", 5, "--out", out, "--json").data
+    assert [(row["prompt"], row["seed"]) for row in data["pictures"]] == [("picture.png", 5)] * 2
+    (wanted,) = load(saved).reconstruct([Image.open(picture)], seed=5)
+    for row in data["pictures"]:
+        with Image.open(row["file"]) as image:
+            assert image.text["task"] == "reconstruct"
+            assert image.convert("RGB").tobytes() == wanted.tobytes()
+    assert "no such file" in refused("reconstruct", saved, tmp_path / "none.png", "--out", out)
+    assert "PICTURES" in refused("reconstruct", saved, "--out", out)
+
+
+def test_reconstruct_needs_something_that_draws(tmp_path, picture):
+    from diptych import build
+    from diptych.spec.files import read_spec
+
+    bare = tmp_path / "bare.yaml"
+    bare.write_text(yaml.safe_dump({**MODEL, "decode": None}))
+    build(read_spec(bare)).save(tmp_path / "saved")
+    assert "cannot reconstruct" in refused("reconstruct", tmp_path / "saved", picture, "--out", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_edit_refuses_what_cannot_be_edited(saved, picture, tmp_path):
     out, text = tmp_path / "out", tmp_path / "text.png"
     text.write_text("no picture")

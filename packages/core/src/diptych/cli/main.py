@@ -18,6 +18,7 @@ COMMANDS = {
     "ask": "Ask a model about pictures.",
     "generate": "Paint pictures from prompts.",
     "edit": "Change pictures as an instruction says.",
+    "reconstruct": "Encode pictures and decode them again.",
     "eval": "Score a model by a suite of metrics.",
     "import": "Read a foreign checkpoint, and write it as ours.",
     "export": "Write a model as a foreign checkpoint.",
