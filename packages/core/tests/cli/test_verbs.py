@@ -240,52 +240,6 @@ def test_generate_writes_pictures_that_remember_how_they_were_made(saved, tmp_pa
     assert len(list(out.iterdir())) == 5
 
 
-def test_edit_writes_pictures_that_remember_what_they_were_made_from(saved, picture, tmp_path):
-    out = tmp_path / "out"
-    data = diptych("edit", saved, picture, picture, "make it red", "--n", 2, "--seed", 5, "--out", out, "--json").data
-    assert [(row["prompt"], row["seed"]) for row in data["pictures"]] == [("make it red", 5), ("make it red", 6)]
-    with Image.open(data["pictures"][0]["file"]) as image:
-        assert image.text["edited"] == "picture.png, picture.png"
-        assert image.text["prompt"] == "make it red"
-    assert len(list(out.iterdir())) == 3
-
-
-def test_reconstruct_draws_what_a_picture_is_encoded_as(saved, picture, tmp_path):
-    from diptych import load
-
-    out = tmp_path / "out"
-    data = diptych("reconstruct", saved, picture, picture, "--seed", 5, "--out", out, "--json").data
-    assert [(row["prompt"], row["seed"]) for row in data["pictures"]] == [("picture.png", 5)] * 2
-    (wanted,) = load(saved).reconstruct([Image.open(picture)], seed=5)
-    for row in data["pictures"]:
-        with Image.open(row["file"]) as image:
-            assert image.text["task"] == "reconstruct"
-            assert image.convert("RGB").tobytes() == wanted.tobytes()
-    assert "no such file" in refused("reconstruct", saved, tmp_path / "none.png", "--out", out)
-    assert "PICTURES" in refused("reconstruct", saved, "--out", out)
-
-
-def test_reconstruct_needs_something_that_draws(tmp_path, picture):
-    from diptych import build
-    from diptych.spec.files import read_spec
-
-    bare = tmp_path / "bare.yaml"
-    bare.write_text(yaml.safe_dump({**MODEL, "decode": None}))
-    build(read_spec(bare)).save(tmp_path / "saved")
-    assert "cannot reconstruct" in refused("reconstruct", tmp_path / "saved", picture, "--out", tmp_path / "out")
-    assert not (tmp_path / "out").exists()
-
-
-def test_edit_refuses_what_cannot_be_edited(saved, picture, tmp_path):
-    out, text = tmp_path / "out", tmp_path / "text.png"
-    text.write_text("no picture")
-    assert "is not an image" in refused("edit", saved, text, "red", "--out", out)
-    assert "no such file" in refused("edit", saved, tmp_path / "none.png", "red", "--out", out)
-    assert "the prompt is empty" in refused("edit", saved, picture, " ", "--out", out)
-    assert "INSTRUCTION" in refused("edit", saved, picture, "--out", out)
-    assert not out.exists()
-
-
 def test_the_same_seed_makes_the_same_file(saved, tmp_path):
     diptych("generate", saved, "a", "b", "--seed", 3, "--out", tmp_path / "one")
     diptych("generate", saved, "b", "--seed", 3, "--out", tmp_path / "two")
