@@ -153,6 +153,10 @@ def test_a_folder_is_not_a_spec(tmp_path):
     assert "cannot be read" in fails(tmp_path).message
 
 
+def test_a_checkpoint_stands_for_its_spec(saved):
+    assert read_spec(saved) == read_spec(saved / "spec.json")
+
+
 def test_paths_are_meant_from_the_file_that_says_them(tmp_path, monkeypatch):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 @set_option
 @json_option
 def command(spec: str, no_costs: bool, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Check the model spec file SPEC: what fits what, then what it costs. Nothing is allocated.
+    """Check the model spec SPEC, a file or a checkpoint's folder: what fits what, then what it costs.
+
+    Nothing is allocated.
 
     \b
     Examples:

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from diptych.checkpoint.folder import is_folder
 from diptych.errors import OutputError, Problem, SpecError
 from diptych.plugins import registry
 from diptych.spec.model import ModelSpec
@@ -17,11 +18,15 @@ from diptych.spec.part import evolved, fields_of, replace_part, walk_parts
 from diptych.spec.structure import structure, unstructure
 
 
+SAVED = "spec.json"
+"""The spec in a checkpoint's folder."""
+
+
 def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] = ()) -> Any:
     """Read a spec file.
 
     Args:
-        path: a `.yaml`, `.yml` or `.json` file, or a registered name (`diptych list spec`).
+        path: a `.yaml`, `.yml` or `.json` file, a registered name (`diptych list spec`), or a checkpoint's folder.
         cls: the spec class it holds: a model spec unless said otherwise.
         overrides: changes such as `generate.features.sampler.steps=8`; values are YAML.
 
@@ -29,6 +34,7 @@ def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] 
         SpecError: if the file is missing, is not YAML or JSON, or holds anything that is not valid.
     """
     path = find_file(path)
+    path = path / SAVED if is_folder(path) and (path / SAVED).is_file() else path
     spec = structure(read_data(path, overrides), cls, str(path))
     return anchor_paths(spec, path.parent)
 
