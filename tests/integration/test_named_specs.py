@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from attrs import evolve
+from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from diptych.assembly import Assembly
 from diptych.families.blip3o.importer import Blip3o
@@ -189,6 +189,41 @@ def target_tower():
     return {f"model.gen_vision_tower.vision_tower.model.{name}": shape for name, shape in whole.items()}
 
 
+DECODER = {
+    "unet/config.json": {
+        "in_channels": 4, "out_channels": 4, "block_out_channels": [320, 640, 1280], "layers_per_block": 2,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], "attention_head_dim": [5, 10, 20],
+        "transformer_layers_per_block": [1, 2, 10], "norm_num_groups": 32, "cross_attention_dim": 1792,
+        "addition_embed_type": "text_time", "addition_time_embed_dim": 256, "use_linear_projection": True,
+        "projection_class_embeddings_input_dim": 3328, "sample_size": 128,
+    },
+    "vae/config.json": {
+        "block_out_channels": [128, 256, 512, 512], "down_block_types": ["DownEncoderBlock2D"] * 4,
+        "up_block_types": ["UpDecoderBlock2D"] * 4, "latent_channels": 4, "layers_per_block": 2, "norm_num_groups": 32,
+        "scaling_factor": 0.13025, "sample_size": 1024, "force_upcast": True,
+    },
+    "scheduler/scheduler_config.json": {
+        "_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012,
+        "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 1,
+        "interpolation_type": "linear", "use_karras_sigmas": False,
+    },
+}  # fmt: skip
+"""SDXL's public configs, with a condition of 1792 channels: from reading."""
+
+
+def decoder():
+    """Names and shapes of the decoder's folder, as diffusers' classes have them."""
+    classes = {"unet": UNet2DConditionModel, "vae": AutoencoderKL}
+    with torch.device("meta"):
+        made = {part: cls.from_config(DECODER[f"{part}/config.json"]) for part, cls in classes.items()}
+    return {
+        f"diffusion-decoder/{part}/{name}": tuple(value.shape)
+        for part, module in made.items()
+        for name, value in module.state_dict().items()
+    }
+
+
 def numbered(prefix, count, names):
     return {f"{prefix}.{i}.{name}": shape for i in range(count) for name, shape in names.items()}
 
@@ -200,8 +235,10 @@ def released(sizes, folder):
         "model.latent_queries": (1, 64, sizes["width"]),
         **denoiser(sizes["width"]),
         **target_tower(),
+        **decoder(),
     }
     config = {
+        **{f"diffusion-decoder/{part}": said for part, said in DECODER.items()},
         "model_type": "blip3o_qwen",
         "hidden_size": sizes["width"],
         "num_hidden_layers": sizes["layers"],
@@ -231,11 +268,16 @@ def test_every_tensor_of_the_released_checkpoints_is_accounted_for(built, name, 
     foreign = released(SIZES[name], tmp_path)
     spec, parts = built[name]
     wanted = module_tensors(parts)
-    drawn = {key: facts for key, facts in wanted.items() if not key.startswith("decode.")}
-    plan = make_plan(Blip3o().rules(foreign), foreign.tensors, drawn)
+    plan = make_plan(Blip3o().rules(foreign), foreign.tensors, wanted)
     assert not plan.problems
-    assert len(plan.made) == len(foreign.tensors) == len(drawn)
-    # what the importer reads off the layout is the named spec, but for the decoder, which lies in a folder of its own
+    ours = {"decode.decoder.null", "decode.decoder.null_known"}  # of what the layout has no names for
+    assert {each.name for each in plan.made if not each.sources} == ours
+    assert len(plan.made) == len(foreign.tensors) + len(ours) == len(wanted)
+    # what the importer reads off the layout is the named spec
     read = resolve(read_foreign(Blip3o(), foreign, Path(tmp_path))).spec
-    same = [comparable(Blip3o().settled(each)) for each in (read, evolve(spec, decode=None))]
+    same = [comparable(Blip3o().settled(each)) for each in (read, spec)]
     assert same[0] == same[1]
+    assert (read.decode.decoder.sampler, read.decode.decoder.guidance) == (
+        spec.decode.decoder.sampler,
+        spec.decode.decoder.guidance,
+    )
