@@ -204,9 +204,9 @@ DECODER = {
         "scaling_factor": 0.13025, "sample_size": 1024, "force_upcast": True,
     },
     "scheduler/scheduler_config.json": {
-        "_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012,
-        "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "prediction_type": "epsilon", "timestep_spacing": "leading", "steps_offset": 1,
-        "interpolation_type": "linear", "use_karras_sigmas": False,
+        "_class_name": "EulerDiscreteScheduler", "beta_start": 0.00085, "beta_end": 0.012, "num_train_timesteps": 1000,
+        "beta_schedule": "scaled_linear", "prediction_type": "epsilon", "timestep_spacing": "leading",
+        "steps_offset": 1, "interpolation_type": "linear", "use_karras_sigmas": False,
     },
 }  # fmt: skip
 """SDXL's public configs, with a condition of 1792 channels: from reading."""
