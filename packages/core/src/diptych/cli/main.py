@@ -16,6 +16,7 @@ COMMANDS = {
     "check": "Check a model spec: ports, sizes, parameters, memory, FLOPs.",
     "train": "Train by a recipe.",
     "ask": "Ask a model about pictures.",
+    "chat": "Talk to a model, with any number of pictures or none.",
     "generate": "Paint pictures from prompts.",
     "edit": "Change pictures as an instruction says.",
     "reconstruct": "Encode pictures and decode them again.",
