@@ -149,6 +149,10 @@ def test_shards_other_variants_and_files_without_one(blip3o_folder, tmp_path):
     folder = shutil.copytree(blip3o_folder, tmp_path / "theirs")
     add_decoder(folder, variant=None, max_shard_size="40KB")
     assert len(list((folder / "diffusion-decoder" / "unet").glob("*-of-*.safetensors"))) > 1
+    vae = folder / "diffusion-decoder" / "vae" / "diffusion_pytorch_model.safetensors"
+    own = load_file(vae)
+    torch.save(own, vae.with_suffix(".bin"))  # as older versions of diffusers wrote it
+    vae.unlink()
     import_checkpoint("blip3o", folder, tmp_path / "ours")
     export_checkpoint("blip3o", tmp_path / "ours", tmp_path / "back", shard=40_000)
     here = tmp_path / "back" / "diffusion-decoder" / "unet"
@@ -157,6 +161,9 @@ def test_shards_other_variants_and_files_without_one(blip3o_folder, tmp_path):
     wanted = UNet2DConditionModel.from_pretrained(folder / "diffusion-decoder" / "unet")
     for name, value in wanted.state_dict().items():
         assert torch.equal(again.state_dict()[name], value), name
+    back = tensors_in(tmp_path / "back" / "diffusion-decoder" / "vae")
+    assert {name for _, name in back} == own.keys()
+    assert all(torch.equal(value, own[name]) for (_, name), value in back.items())
 
 
 def test_shards_of_a_variant_are_read_by_diffusers(blip3o_drawing_folder, blip3o_drawing, tmp_path):
