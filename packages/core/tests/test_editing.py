@@ -9,7 +9,7 @@ from torch import nn
 
 import diptych
 from diptych.data.sample import Edit, Sample
-from diptych.errors import RequestError, SpecError
+from diptych.errors import DataError, RequestError, SpecError
 from diptych.objectives.batch import Batch
 from diptych.objectives.specs import Paint
 from diptych.ports import Port, Ports
@@ -148,12 +148,17 @@ def test_what_cannot_be_edited_is_said_plainly():
         ([], "red", "there is no picture to edit"),
         ([picture(0), []], ["a", "b"], "there is no picture to edit"),
         ([picture(0)], ["a", "b"], "2 instructions, but pictures for 1"),
+        (picture(0), ["a", "b"], "2 instructions, but pictures for 1"),
         (picture(0), " ", "the prompt is empty"),
     ]:
         with pytest.raises(RequestError, match=why):
             model.edit(given, said)
     with pytest.raises(RequestError, match="n is 0"):
         model.edit(picture(0), "a", n=0)
+    with pytest.raises(RequestError, match="batch is 0"):
+        model.edit(picture(0), "a", batch=0)
+    with pytest.raises(DataError, match="got str"):
+        model.edit("cat.png", "a")
     with pytest.raises(RequestError, match="no step of this model has any"):
         model.edit(picture(0), "a", negative="b")
 

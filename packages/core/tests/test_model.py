@@ -185,6 +185,8 @@ def test_reconstruction_is_decode_of_encode():
     pixels = model.to_pixels(model.encode("eye", model.pixels("eye", [picture()])), [0])
     assert made.size == (16, 16)
     assert np.array_equal(np.asarray(made), ((pixels / 2 + 0.5).clamp(0, 1) * 255).round().byte()[0].permute(1, 2, 0))
+    assert [each.tobytes() for each in model.reconstruct(picture())] == [made.tobytes()]
+    assert model.reconstruct([]) == []
 
 
 def test_concatenated_conditions_read_prompt_and_queries():

@@ -90,8 +90,8 @@ class UnifiedModel(Ways):
         is one for all prompts, or one for each; so is `negative`, what guidance leads away from.
 
         Raises:
-            RequestError: if the model does not paint, a prompt is empty, n < 1, seeds or negative prompts and prompts
-                differ in number, or there are negative prompts and no guidance.
+            RequestError: if the model does not paint, a prompt is empty, n or batch < 1, seeds or negative prompts
+                and prompts differ in number, or there are negative prompts and no guidance.
         """
         wanted = [prompts] if isinstance(prompts, str) else list(prompts)
         return self._paint(wanted, "prompt", n, seed, negative, batch, progress)
@@ -118,7 +118,7 @@ class UnifiedModel(Ways):
                 if pictures and instructions differ in number.
         """
         said = [instructions] if isinstance(instructions, str) else list(instructions)
-        given: list[Any] = [pictures] if isinstance(instructions, str) else list(pictures)  # type: ignore[arg-type]
+        given: Sequence[Any] = [pictures] if isinstance(instructions, str) else _several(pictures)  # type: ignore[arg-type]
         if len(given) != len(said):
             raise RequestError(f"{len(said)} instructions, but pictures for {len(given)}; give some for each")
         wishes = [Edit(text, _several(own)) for text, own in zip(said, given, strict=True)]
@@ -133,14 +133,17 @@ class UnifiedModel(Ways):
         return self._paint(wishes, "instruction", n, seed, negative, batch, progress)
 
     @torch.inference_mode()
-    def reconstruct(self, pictures: Sequence[Picture], *, seed: int = 0) -> list[Image.Image]:
+    def reconstruct(self, pictures: Picture | Sequence[Picture], *, seed: int = 0) -> list[Image.Image]:
         """Encode pictures as what is decoded, and decode them again: the ceiling of painting."""
+        shown = _several(pictures)
         if not self.spec.decode:
             raise RequestError(f"'{self.spec.name}' cannot reconstruct: its spec has no `decode`")
         target = self.spec.decoded
         self._need("decode", f"vision.{target}")
-        features = self.encode(target, self.pixels(target, pictures))
-        return to_pictures(self.to_pixels(features, [seed] * len(pictures)))
+        if not shown:
+            return []
+        features = self.encode(target, self.pixels(target, shown))
+        return to_pictures(self.to_pixels(features, [seed] * len(shown)))
 
     def _paint(
         self,
@@ -154,6 +157,8 @@ class UnifiedModel(Ways):
     ) -> list[Image.Image]:
         if n < 1:
             raise RequestError(f"n is {n}, but at least 1 picture can be painted")
+        if batch < 1:
+            raise RequestError(f"batch is {batch}, but at least 1 picture is painted at a time")
         if not self.spec.painted:
             raise RequestError(f"'{self.spec.name}' does not paint: its spec has no `generate` and `decode`")
         self._need("generate")

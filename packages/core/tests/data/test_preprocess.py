@@ -177,3 +177,10 @@ def test_pictures_and_signed_pixels_are_inverse():
     (again,) = to_pictures(signed_pixels([picture], (6, 8)))
     assert np.array_equal(np.asarray(again), picture)
     assert np.asarray(to_pictures(torch.full((1, 3, 2, 2), 9.0))[0]).min() == 255
+
+
+def test_what_is_no_picture_says_so():
+    with pytest.raises(DataError, match=r"got str; `diptych\.data.preprocess\.open_picture` reads a file"):
+        to_rgb("cat.png")
+    with pytest.raises(DataError, match=r"got NoneType$"):
+        to_rgb(None)

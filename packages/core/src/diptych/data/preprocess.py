@@ -59,12 +59,15 @@ def to_rgb(picture: Picture, transparency: Literal["white", "ignore"] = "white")
         transparency: laid on white, or ignored, so that what lies below shows.
 
     Raises:
-        DataError: for an array of another shape or type, or an image without pixels.
+        DataError: for an array of another shape or type, an image without pixels, or what is neither.
     """
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
             raise DataError(f"expected an array uint8 [h w 3], got {picture.dtype} {list(picture.shape)}")
         picture = Image.fromarray(picture)
+    if not isinstance(picture, Image.Image):
+        hint = "; `diptych.data.preprocess.open_picture` reads a file" if isinstance(picture, str | Path) else ""
+        raise DataError(f"expected a Pillow image or an array uint8 [h w 3], got {type(picture).__name__}{hint}")
     if 0 in picture.size:
         raise DataError(f"the picture has no pixels: {picture.size[0]} x {picture.size[1]}")
     if picture.mode.startswith(("I;16", "I")) and picture.mode != "RGB":
