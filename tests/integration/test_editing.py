@@ -189,7 +189,7 @@ def test_what_needs_a_picture_says_so():
     model = build(spec())
     with pytest.raises(RequestError, match="paints beside the one picture that is changed"):
         model.generate("a red square")
-    with pytest.raises(RequestError, match="a request has 2"):
+    with pytest.raises(RequestError, match="but a request has 2; give `edit` exactly one"):
         model.edit([picture(0), picture(1)], "red")
     paint = Squares(image_size=16, task="paint").build().sample(0)
     with pytest.raises(RequestError, match="a request has none"):

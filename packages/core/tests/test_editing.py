@@ -139,7 +139,7 @@ def test_edit_takes_one_or_several_of_anything():
 def test_what_cannot_be_edited_is_said_plainly():
     blind = model_of(understand=None)
     assert len(blind.generate("a")) == 1
-    with pytest.raises(RequestError, match="'tiny' does not edit: its spec has no `understand`"):
+    with pytest.raises(RequestError, match="'tiny' does not paint from pictures: its spec has no `understand`"):
         blind.edit(picture(0), "red")
     with pytest.raises(RequestError, match="does not paint from pictures"):
         Paint().build()(Batch(blind, [Sample.edit("red", [picture(0)], picture(1))]), torch.Generator())

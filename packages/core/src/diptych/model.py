@@ -124,11 +124,6 @@ class UnifiedModel(Ways):
         wishes = [Edit(text, _several(own)) for text, own in zip(said, given, strict=True)]
         if any(not wish.pictures for wish in wishes):
             raise RequestError("there is no picture to edit; `generate` paints from words alone")
-        if self.spec.painted and not self.eyes:
-            raise RequestError(
-                f"'{self.spec.name}' does not edit: its spec has no `understand`, and no condition of type "
-                "`reference-features`"
-            )
         self._need(*(f"vision.{name}" for name in self.eyes))
         return self._paint(wishes, "instruction", n, seed, negative, batch, progress)
 

@@ -229,8 +229,8 @@ class Ways:
         if sequences.shown is None or set(counts) != {1}:
             wrong = next(each for each in counts if each != 1)
             raise RequestError(
-                f"step '{step}' paints beside the one picture that is changed (`clean_latent`), and a request has "
-                f"{wrong or 'none'}; see `edit`"
+                f"step '{step}' paints beside the one picture that is changed (`clean_latent`), but a request has "
+                f"{wrong or 'none'}; give `edit` exactly one for each instruction"
             )
         return self.normalise(step, sequences.shown.features(self.spec.step(step).target)).detach()
 
