@@ -314,7 +314,7 @@ class Ways:
 
     def _need(self, *slots: str) -> None:
         for path, why in self.left_out.items():
-            if path.startswith(slots):
+            if any(path == slot or path.startswith(f"{slot}.") for slot in slots):
                 raise RequestError(f"this checkpoint left out `{path}` ({why}), which this task needs")
 
 
