@@ -178,6 +178,7 @@ def test_what_guidance_cannot_tell_apart_is_refused_before_anything_is_built():
         return str(caught.value)
 
     assert "no token of the condition is a picture's" in problems(condition=QUERIES)
+    assert "generate.pixels.head.drop_text: it keeps the pictures" in problems(condition=QUERIES, guidance=None)
     regression = problems(head={"type": "regression", "hidden_width": 16, "heads": 2})
     assert "this head does not tell pictures from text" in regression
     short = {"network": {"height": 4, "width": 4}}

@@ -211,12 +211,16 @@ def _bad_reader(spec: ModelSpec, understand: Understand) -> Iterator[Problem]:
 
 
 def _bad_pictures(spec: ModelSpec, step: GenerateStep) -> Iterator[Problem]:
-    """See that a step which starts from pictures reads features of them, and that its guidance can tell them apart."""
+    """See that a step which starts from pictures reads features of them, and that what needs them apart can tell."""
     path, references = f"generate.{step.name}", getattr(step.condition, "references", ())
     for name in references:
         if name in spec.vision and spec.vision[name].kind == "image_tokenizer":
             message = f"'{name}' makes ids of pictures, no features; name an encoder or autoencoder"
             yield Problem(f"{path}.condition", message, "reference")
+    if getattr(step.head, "drop_text", 0) and not references:
+        message = "it keeps the pictures of a condition, but no token of this one is a picture's; "
+        message += "add one of type `reference-features`, or leave `drop_text` out"
+        yield Problem(f"{path}.head.drop_text", message, "reference")
     if getattr(step.guidance, "tells_pictures", False):
         if not references:
             message = "it tells pictures from text, but no token of the condition is a picture's; "
