@@ -134,8 +134,11 @@ def test_a_request_to_edit_has_its_pictures_where_the_form_has_them(form, pictur
 
 @pytest.mark.parametrize("edit", ["", "Edit: {prompt}", "{pictures}", "{pictures}{pictures}{prompt}"])
 def test_a_form_of_edits_holds_the_words_and_the_pictures(edit):
-    with pytest.raises(ValueError, match=r"\{pictures\}|edit"):
+    with pytest.raises(ValueError, match=r"it must hold \{prompt\}, .* and \{pictures\} once"):
         Prompt(edit=edit)
+    if edit:
+        with pytest.raises(ValueError, match=r"it must hold \{prompt\}, .* and \{pictures\} once"):
+            Prompt(edit_many=edit)
 
 
 @pytest.mark.parametrize("prompt", ["", " \n"])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from attrs import frozen, validators
+from attrs import frozen
 
 from diptych.spec.part import PartSpec, Slot, deviation, setting
 
@@ -34,8 +34,13 @@ def _holds_a_prompt(_: object, __: object, paint: str) -> None:
 
 
 def _holds_an_edit(_: object, __: object, edit: str) -> None:
-    if edit and not ("{prompt}" in edit and edit.count("{pictures}") == 1):
+    if "{prompt}" not in edit or edit.count("{pictures}") != 1:
         raise ValueError("it must hold {prompt}, where the instruction is put, and {pictures} once, where they stand")
+
+
+def _holds_an_edit_or_nothing(_: object, __: object, edit: str) -> None:
+    if edit:
+        _holds_an_edit(_, __, edit)
 
 
 @frozen
@@ -69,10 +74,12 @@ class Prompt:
     edit: str = setting(
         "the request for a picture made from others, holding {prompt} and {pictures}",
         default="{pictures}Edit: {prompt}",
-        check=[_holds_an_edit, validators.min_len(1)],
+        check=_holds_an_edit,
     )
     edit_many: str = setting(
-        "that for several pictures, where it is another; it may hold {count}", default="", check=_holds_an_edit
+        "that for several pictures, where it is another; it may hold {count}",
+        default="",
+        check=_holds_an_edit_or_nothing,
     )
     image_open: str = setting("token before the features of an image", default="<|vision_start|>")
     image_pad: str = setting("token standing for one feature of an image", default="<|image_pad|>")
