@@ -8,7 +8,7 @@ PARTS := packages/core packages/encoders packages/heads packages/kernels example
 MEMORY := MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=8589934592 MALLOC_TOP_PAD_=67108864
 POCKET ?= examples/emoji/src/diptych_emoji/weights/pocket
 
-.PHONY: help demo test lint fix types floors docs packages pocket scores quick clean
+.PHONY: help demo test lint fix types floors docs checks packages pocket scores quick clean
 
 help: ## List what can be made.
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ floors: $(STAMP) ## Check that packages import only what lies below them.
 
 docs: $(STAMP) ## Write docs/reference.md from the registry.
 	@$(BIN)/python scripts/write_reference.py
+
+checks: $(STAMP) ## Write docs/checks.md: what `diptych check` prints of the named models (minutes).
+	@$(BIN)/python scripts/write_checks.py
 
 packages: $(STAMP) ## Build each wheel, install it alone in an empty environment, run its own tests there.
 	@$(BIN)/python scripts/test_packages.py
