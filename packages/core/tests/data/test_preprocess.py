@@ -1,5 +1,7 @@
 """Pictures of every kind become the same pixels, and what is no picture is named."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -90,6 +92,8 @@ def test_a_truncated_file(tmp_path, name):
 
 
 def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(DataError, match=f"^{re.escape(str(tmp_path))}: cannot be read as an image: Is a directory$"):
+        open_picture(tmp_path)
     with pytest.raises(DataError, match="no such file"):
         open_picture(tmp_path / "x.png")
     with pytest.raises(DataError):

@@ -48,7 +48,7 @@ def open_picture(path: str | Path) -> Image.Image:
     except UnidentifiedImageError as error:
         raise DataError(f"{path}: is not an image that can be read (PNG, JPEG, WebP, GIF, BMP, TIFF can)") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: cannot be read as an image: {error}") from error
+        raise DataError(f"{path}: cannot be read as an image: {getattr(error, 'strerror', None) or error}") from error
 
 
 def to_rgb(picture: Picture, transparency: Literal["white", "ignore"] = "white") -> Image.Image:
