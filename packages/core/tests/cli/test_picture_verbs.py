@@ -58,4 +58,5 @@ def test_edit_refuses_what_cannot_be_edited(saved, picture, tmp_path):
     assert "no such file" in refused("edit", saved, tmp_path / "none.png", "red", "--out", out)
     assert "the prompt is empty" in refused("edit", saved, picture, " ", "--out", out)
     assert "INSTRUCTION" in refused("edit", saved, picture, "--out", out)
+    assert "where the instruction belongs" in refused("edit", saved, picture, picture, "--out", out)
     assert not out.exists()

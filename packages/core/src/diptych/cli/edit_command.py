@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
 from diptych.cli.options import load_model, readable
 from diptych.cli.painted import check_request, painting_options, write_painted
+from diptych.errors import RequestError
 
 
 @click.command("edit")
@@ -36,6 +38,10 @@ def command(
     """
     instruction = readable((instruction,))[0]
     negative = readable((negative,))[0] if negative is not None else None
+    if os.path.isfile(instruction):  # noqa: PTH113 - Path.is_file raises for a text longer than names may be
+        raise RequestError(
+            f"'{instruction}' stands where the instruction belongs, and is a file; say last what to change"
+        )
     check_request(n, out)
 
     from diptych.cli.progress import counted
