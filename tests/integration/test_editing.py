@@ -171,6 +171,15 @@ def test_an_edit_is_counted_with_its_picture():
     assert beside.flops["image edited"] > free.flops["image edited"]  # twice the grid
 
 
+def test_a_picture_that_several_look_at_is_counted_once(monkeypatch):
+    """The eye gives the words, the condition and the clean target, of one picture."""
+    eye, seen = type(build(spec()).parts.vision["eye"]), []
+    forward = eye.forward
+    monkeypatch.setattr(eye, "forward", lambda self, pixels: seen.append(len(pixels)) or forward(self, pixels))
+    costs(resolve(spec()))
+    assert seen == [1] * 5  # read; edited; in a training sample read, looked at, and made
+
+
 def test_what_guidance_cannot_tell_apart_is_refused_before_anything_is_built():
     def problems(**step):
         with pytest.raises(SpecError) as caught:

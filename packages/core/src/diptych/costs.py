@@ -123,8 +123,9 @@ class _Meter:
 
     def understand(self) -> int:
         """Count encoder, connector, and the backbone over the picture's tokens and a prompt."""
+        assert self.spec.understand is not None
         with (counter := Counter()).counting(self.parts):
-            self._states(PROMPT + self._read())
+            self._states(PROMPT + self._read(self._encode(self.spec.understand.encoder)))
         return counter.total
 
     def generate(self, *, edit: bool = False) -> int:
@@ -163,18 +164,13 @@ class _Meter:
         return 3 * (total + counter.total)
 
     def _look(self) -> int:
-        """Encode the picture of an edit for all who look at it: -> how many tokens of a prompt it takes."""
-        for step in self.spec.generate:
-            beside = (step.target,) if getattr(step.head, "clean_latent", None) else ()
-            for name in {*getattr(step.condition, "references", ()), *beside}:
-                self._encode(name)
-        reads = self.spec.understand is not None and self.spec.understand.encoder != "backbone"
-        return self._read() if reads else 0
+        """Encode the picture of an edit, once for each part that looks: -> how many tokens of a prompt it takes."""
+        seen = {name: self._encode(name) for name in self.spec.eyes if name != "backbone"}
+        read = seen.get(self.spec.understand.encoder) if self.spec.understand else None
+        return 0 if read is None else self._read(read)
 
-    def _read(self) -> int:
-        """Encode a picture for the backbone: -> how many tokens it takes."""
-        assert self.spec.understand is not None
-        features = self._encode(self.spec.understand.encoder)
+    def _read(self, features: Tensor) -> int:
+        """Bring the features of a picture to the backbone: -> how many tokens it takes."""
         if self.parts.connector is not None:
             features = self.parts.connector(features)
         return features.shape[1]

@@ -124,7 +124,7 @@ class UnifiedModel(Ways):
         wishes = [Edit(text, _several(own)) for text, own in zip(said, given, strict=True)]
         if any(not wish.pictures for wish in wishes):
             raise RequestError("there is no picture to edit; `generate` paints from words alone")
-        self._need(*(f"vision.{name}" for name in self.eyes))
+        self._need(*(f"vision.{name}" for name in self.spec.eyes))
         return self._paint(wishes, "instruction", n, seed, negative, batch, progress)
 
     @torch.inference_mode()

@@ -142,7 +142,7 @@ class Ways:
         shown = (album or Album.of(self, wishes)).shown(wishes)
         if shown is None:
             return None, None
-        if not self.eyes:
+        if not self.spec.eyes:
             raise RequestError(
                 f"'{self.spec.name}' does not paint from pictures: its spec has no `understand`, and no condition of "
                 "type `reference-features`"
@@ -150,14 +150,6 @@ class Ways:
         if self.spec.understand is None:
             return shown, None
         return shown, self.reading_tokens(shown.features(self.spec.understand.encoder))
-
-    @property
-    def eyes(self) -> tuple[str, ...]:
-        """Names of what looks at the pictures that a wish starts from: vision parts, or `backbone`."""
-        read = [self.spec.understand.encoder] if self.spec.understand else []
-        referred = [name for step in self.spec.generate for name in getattr(step.condition, "references", ())]
-        beside = [step.target for step in self.spec.generate if getattr(step.head, "clean_latent", None)]
-        return tuple(dict.fromkeys([*read, *referred, *beside]))
 
     def conditions(
         self, sequences: Sequences, step: str, left: Mapping[str, Tensor] | None = None

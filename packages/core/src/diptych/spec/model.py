@@ -183,6 +183,14 @@ class ModelSpec:
         return next(own, None)
 
     @property
+    def eyes(self) -> tuple[str, ...]:
+        """Names of what looks at the pictures that a request to paint starts from: vision parts, or `backbone`."""
+        read = [self.understand.encoder] if self.understand else []
+        referred = [name for step in self.generate for name in getattr(step.condition, "references", ())]
+        beside = [step.target for step in self.generate if getattr(step.head, "clean_latent", None)]
+        return tuple(dict.fromkeys([*read, *referred, *beside]))
+
+    @property
     def decoded(self) -> str:
         """The name under `vision` of what is decoded; only with a `decode`."""
         assert self.decode is not None
