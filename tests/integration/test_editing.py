@@ -245,6 +245,16 @@ def test_pictures_are_read_as_the_ids_that_are_written():
     assert isinstance(model.ask(picture(0), "what?", max_tokens=2), str)
 
 
+def test_ids_are_not_written_after_pictures_whose_positions_would_be_lost():
+    tower = {"width": 8, "layers": 1, "heads": 2, "mlp_width": 8, "patch_size": 4, "window": 8, "whole": [0]}
+    sizes = {"width": 16, "layers": 1, "heads": 2, "kv_heads": 1, "mlp_width": 16, "mrope_section": [1, 1, 2]}
+    backbone = {"type": "qwen2.5-vl", **sizes, "image_size": 16, "tower": tower}
+    model = build(structure({**WRITER, "backbone": backbone, "understand": {"encoder": "backbone"}}, ModelSpec))
+    assert len(model.generate("a red square")) == 1
+    with pytest.raises(RequestError, match="step 'ids' writes after the prompt, counting its words one by one"):
+        model.edit(picture(0), "red")
+
+
 def test_ids_are_read_without_a_connector():
     with pytest.raises(SpecError, match="as the step that writes them does it; leave `connector` out"):
         resolve(structure({**WRITER, "understand": {"encoder": "vq", "connector": {"type": "mlp"}}}, ModelSpec))

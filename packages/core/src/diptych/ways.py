@@ -137,7 +137,8 @@ class Ways:
         Each is None where there is nothing. `album` keeps what was encoded already.
 
         Raises:
-            RequestError: if there are pictures, and nothing in the model sees them.
+            RequestError: if there are pictures, and nothing in the model sees them, or only a backbone whose positions
+                of pictures are lost on a step that writes ids after the prompt.
         """
         shown = (album or Album.of(self, wishes)).shown(wishes)
         if shown is None:
@@ -149,6 +150,12 @@ class Ways:
             )
         if self.spec.understand is None:
             return shown, None
+        writers = [step.name for step in self.spec.generate if getattr(step.head, "continues", False)]
+        if writers and self.spec.understand.encoder == "backbone":
+            raise RequestError(
+                f"step '{writers[0]}' writes after the prompt, counting its words one by one, but this backbone's own "
+                "eyes give pictures other positions; name an encoder under `vision` in `understand` to paint from them"
+            )
         return shown, self.reading_tokens(shown.features(self.spec.understand.encoder))
 
     def conditions(
