@@ -245,6 +245,22 @@ def test_pictures_are_read_as_the_ids_that_are_written():
     assert isinstance(model.ask(picture(0), "what?", max_tokens=2), str)
 
 
+@torch.inference_mode()
+def test_negative_prompts_stand_before_what_an_earlier_step_wrote():
+    """A step that reads the prompt and such states has them of either prompt."""
+    states = {"type": "states-of", "step": "ids"}
+    changes = {"condition": {"of": [QUERIES, states]}, "head": {"drop_text": 0.0, "clean_latent": None}}
+    latents = {**merge(STEP, changes), "guidance": {"type": "classifier-free", "scale": 2.0}}
+    vision, steps = {**MODEL["vision"], **WRITER["vision"]}, [*WRITER["generate"], latents]
+    model = build(structure({**WRITER, "vision": vision, "generate": steps, "decode": MODEL["decode"]}, ModelSpec))
+    model.to(dtype=torch.float64)
+    plain, away, other = (model.features(["a", "b"], [1, 2], no) for no in (None, ["x", "y"], ["x", "a long one"]))
+    assert (away - plain).abs().max() > 1e-3
+    assert (away[1] - other[1]).abs().max() > 1e-3
+    torch.testing.assert_close(away[:1], other[:1], atol=1e-9, rtol=0)
+    torch.testing.assert_close(away[1:], model.features(["b"], [2], ["y"]), atol=1e-9, rtol=0)
+
+
 def test_ids_are_not_written_after_pictures_whose_positions_would_be_lost():
     tower = {"width": 8, "layers": 1, "heads": 2, "mlp_width": 8, "patch_size": 4, "window": 8, "whole": [0]}
     sizes = {"width": 16, "layers": 1, "heads": 2, "kv_heads": 1, "mlp_width": 16, "mrope_section": [1, 1, 2]}

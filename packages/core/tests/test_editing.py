@@ -159,7 +159,7 @@ def test_what_cannot_be_edited_is_said_plainly():
         model.edit(picture(0), "a", batch=0)
     with pytest.raises(DataError, match="got str"):
         model.edit("cat.png", "a")
-    with pytest.raises(RequestError, match="no step of this model has any"):
+    with pytest.raises(RequestError, match="no step that reads prompts has any"):
         model.edit(picture(0), "a", negative="b")
 
 

@@ -316,7 +316,7 @@ def test_a_head_of_text_learns_by_the_tied_matrix():
 
 
 def test_a_negative_prompt_without_guidance_is_refused():
-    with pytest.raises(RequestError, match="no step of this model has any"):
+    with pytest.raises(RequestError, match="no step that reads prompts has any"):
         build().generate("a", negative="b")
     with pytest.raises(RequestError, match="a negative prompt is empty"):
         build().generate("a", negative=" ")

@@ -256,22 +256,23 @@ class Ways:
         """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n].
 
         Negative prompts, one a wish, stand in the place of the null condition in every step that reads prompts and
-        has guidance; for an edit, beside the pictures that it starts from.
+        has guidance; for an edit, beside the pictures that it starts from, and before the ids that earlier steps wrote.
 
         Raises:
-            RequestError: if there are negative prompts, and no step has guidance; if the model cannot paint from as
-                many pictures as a wish has.
+            RequestError: if there are negative prompts, and no step that reads prompts has guidance; if the model
+                cannot paint from as many pictures as a wish has.
         """
         if negatives and not any(map(self._takes_negatives, self.spec.generate)):
-            raise RequestError("negative prompts act through guidance, and no step of this model has any")
+            raise RequestError("negative prompts act through guidance, and no step that reads prompts has any here")
         album, many = Album.of(self, wishes), len(wishes)
         away = [_instead(wish, no) for wish, no in zip(wishes, negatives or (), strict=False)]
         made: dict[str, Tensor] = {}
-        left: dict[str, Tensor] = {}
         wanted = (self.spec.painted or self.spec.generate[-1]).name
         for step in self.spec.generate:
             parts = self.parts.step(step.name)
             texts = [*wishes, *away] if self._takes_negatives(step) else wishes
+            read = {name: made[name].repeat(len(texts) // many, 1) for name in getattr(step.condition, "steps", ())}
+            left = {name: self.written(texts, name, ids, album=album) for name, ids in read.items()}
             condition, mask, own = self.for_head(self.painting(texts, step.name, album=album), step.name, left)
             own = {name: each[:many] if isinstance(each, Tensor) else each for name, each in own.items()}
             if len(texts) > many:
@@ -282,8 +283,6 @@ class Ways:
             made[step.name] = parts["normalise"].inverse(out) if "normalise" in parts else out
             if step.name == wanted:
                 break
-            if any(step.name in getattr(each.condition, "steps", ()) for each in self.spec.generate):
-                left[step.name] = self.written(wishes, step.name, out, album=album)
         return made[wanted]
 
     def _takes_negatives(self, step: GenerateStep) -> bool:
