@@ -1,7 +1,11 @@
 """Every verb as a user meets it: what it prints, its JSON, its exit code, and bad input without tracebacks."""
 
+import io
 import json
+import warnings
+from contextlib import redirect_stderr
 
+import click
 import numpy as np
 import pytest
 import yaml
@@ -10,7 +14,7 @@ from core_cases.plugins import hook, plugin
 from core_cases.small import MODEL, RECIPE
 from PIL import Image
 
-from diptych.cli.main import COMMANDS
+from diptych.cli.main import COMMANDS, run
 from diptych.plugins import installed, load_plugins
 from diptych.registry import KINDS
 
@@ -69,6 +73,17 @@ def test_debug_shows_the_error_itself():
 
     with pytest.raises(SpecError):
         diptych("--debug", "check", "nothing.yaml")
+
+
+def test_what_is_warned_of_is_one_line():
+    @click.command()
+    def warns():
+        warnings.warn("mind the gap", stacklevel=1)
+
+    errors = io.StringIO()
+    with redirect_stderr(errors):
+        run(warns, [])
+    assert errors.getvalue() == "warning: mind the gap\n"
 
 
 def test_what_is_unforeseen_is_not_hidden(monkeypatch, model_file):

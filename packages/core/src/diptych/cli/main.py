@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 
 import click
@@ -68,6 +69,11 @@ def diptych(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
 
 
+def _say_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print what is warned of, without the place in the code that says it."""
+    click.echo(f"warning: {message}", err=True)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: exit code 0 when it worked, 2 for bad input, 1 for anything unforeseen."""
     run(diptych, arguments)
@@ -77,7 +83,10 @@ def run(command: click.Command, arguments: list[str] | None = None) -> None:
     """Run a click command with Diptych's manners: errors that teach instead of tracebacks, and exit codes."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        command.main(args=arguments, prog_name=command.name, standalone_mode=False)
+        with warnings.catch_warnings():
+            if "--debug" not in arguments:
+                warnings.showwarning = _say_warning  # type: ignore[assignment]
+            command.main(args=arguments, prog_name=command.name, standalone_mode=False)
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except click.ClickException as error:
