@@ -128,7 +128,7 @@ class Blip3oNext(Importer):
         """
         if [step.name for step in spec.generate] != ["ids", "latents"] or set(spec.vision) != {"tokens", "vae"}:
             raise CheckpointError(
-                "the layout `blip3o-next` is for models with two generate steps, `ids` and `latents`, whose targets "
+                "layouts of BLIP3o-NEXT are for models with two generate steps, `ids` and `latents`, whose targets "
                 "are vision.tokens and vision.vae"
             )
         ids, latents = (step.head for step in spec.generate)
