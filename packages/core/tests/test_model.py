@@ -263,6 +263,15 @@ def test_a_model_says_which_tasks_it_does_not_do():
     blind = structure({**model_data(), "understand": None}, ModelSpec)
     with pytest.raises(RequestError, match="'tiny' does not read pictures"):
         diptych.build(with_text(blind)).ask(picture(), "?")
+    with pytest.raises(RequestError, match="a prompt is text"):
+        build().generate([picture()])
+
+
+def test_a_question_about_several_pictures_sees_them_in_order():
+    model, one, other = build(), picture(1), picture(2)
+    asked = [[Turn("user", (one, other, "?"))], [Turn("user", (other, one, "?"))]]
+    assert model.ask([one, other], "?") == model.chat(asked)[0]
+    assert model.ask([other, one], ["?"]) == model.chat(asked)[1:]
 
 
 def test_a_sampler_where_nothing_is_sampled_is_refused():

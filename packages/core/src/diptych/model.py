@@ -12,6 +12,7 @@ from PIL import Image
 from diptych.data.preprocess import to_pictures
 from diptych.data.sample import Edit, Picture, Turn, Wish
 from diptych.errors import RequestError
+from diptych.spec.abilities import must_answer, must_paint, must_reconstruct
 from diptych.ways import Ways
 
 
@@ -49,10 +50,13 @@ class UnifiedModel(Ways):
             return push(Path(folder) / "model", repo_id, private=private)
 
     @torch.inference_mode()
-    def ask(self, picture: Picture, question: str | Sequence[str], *, max_tokens: int = 64) -> str | list[str]:
-        """Answer a question about a picture, or several questions about the same one."""
+    def ask(
+        self, pictures: Picture | Sequence[Picture], question: str | Sequence[str], *, max_tokens: int = 64
+    ) -> str | list[str]:
+        """Answer a question about a picture or several together, or several questions about the same ones."""
         questions = [question] if isinstance(question, str) else list(question)
-        answers = self.chat([[Turn("user", (picture, each))] for each in questions], max_tokens=max_tokens)
+        shown = _several(pictures)
+        answers = self.chat([[Turn("user", (*shown, each))] for each in questions], max_tokens=max_tokens)
         return answers[0] if isinstance(question, str) else answers
 
     @torch.inference_mode()
@@ -94,6 +98,8 @@ class UnifiedModel(Ways):
                 and prompts differ in number, or there are negative prompts and no guidance.
         """
         wanted = [prompts] if isinstance(prompts, str) else list(prompts)
+        if not all(isinstance(each, str) for each in wanted):
+            raise RequestError("a prompt is text; `edit` paints from pictures")
         return self._paint(wanted, "prompt", n, seed, negative, batch, progress)
 
     @torch.inference_mode()
@@ -131,8 +137,7 @@ class UnifiedModel(Ways):
     def reconstruct(self, pictures: Picture | Sequence[Picture], *, seed: int = 0) -> list[Image.Image]:
         """Encode pictures as what is decoded, and decode them again: the ceiling of painting."""
         shown = _several(pictures)
-        if not self.spec.decode:
-            raise RequestError(f"'{self.spec.name}' cannot reconstruct: its spec has no `decode`")
+        must_reconstruct(self.spec)
         target = self.spec.decoded
         self._need("decode", f"vision.{target}")
         if not shown:
@@ -154,8 +159,7 @@ class UnifiedModel(Ways):
             raise RequestError(f"n is {n}, but at least 1 picture can be painted")
         if batch < 1:
             raise RequestError(f"batch is {batch}, but at least 1 picture is painted at a time")
-        if not self.spec.painted:
-            raise RequestError(f"'{self.spec.name}' does not paint: its spec has no `generate` and `decode`")
+        must_paint(self.spec)
         self._need("generate")
         first = [seed] * len(wishes) if isinstance(seed, int) else list(seed)
         if len(first) != len(wishes):
@@ -179,10 +183,7 @@ class UnifiedModel(Ways):
         return pictures
 
     def _need_text(self, pictures: bool) -> None:
-        if self.spec.text is None:
-            raise RequestError(f"'{self.spec.name}' does not answer: its spec has no `text` head")
-        if pictures and self.spec.understand is None:
-            raise RequestError(f"'{self.spec.name}' does not read pictures: its spec has no `understand`")
+        must_answer(self.spec, pictures=pictures)
         self._need("understand")
         if pictures and self.spec.understand:
             self._need(f"vision.{self.spec.understand.encoder}")

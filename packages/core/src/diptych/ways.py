@@ -21,6 +21,7 @@ from diptych.prompt import Encoded, PromptBuilder
 from diptych.seeds import generators
 from diptych.sequences import Sequences
 from diptych.shown import Album, Shown
+from diptych.spec.abilities import must_edit
 from diptych.spec.model import GenerateStep, ModelSpec
 from diptych.tokenizers.text import TextTokenizer
 from diptych.writing import WholeRows, states_of_written
@@ -143,11 +144,7 @@ class Ways:
         shown = (album or Album.of(self, wishes)).shown(wishes)
         if shown is None:
             return None, None
-        if not self.spec.eyes:
-            raise RequestError(
-                f"'{self.spec.name}' does not paint from pictures: its spec has no `understand`, and no condition of "
-                "type `reference-features`"
-            )
+        must_edit(self.spec)
         if self.spec.understand is None:
             return shown, None
         writers = [step.name for step in self.spec.generate if getattr(step.head, "continues", False)]

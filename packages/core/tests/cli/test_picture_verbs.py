@@ -51,6 +51,22 @@ def test_reconstruct_needs_something_that_draws(tmp_path, picture):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("verb", ["ask", "chat", "generate", "edit", "reconstruct"])
+def test_what_a_model_cannot_do_is_told_before_its_weights_are_read(verb, tmp_path, picture):
+    """The weights here cannot be read at all, and nobody notices."""
+    from diptych import build
+    from diptych.spec.files import read_spec
+
+    bare = tmp_path / "bare.yaml"
+    bare.write_text(yaml.safe_dump({**MODEL, "generate": [], "decode": None}))
+    build(read_spec(bare)).save(tmp_path / "saved")
+    (tmp_path / "saved" / "model.safetensors").write_bytes(b"no weights")
+    given = {"generate": ["a"], "chat": ["a"], "reconstruct": [picture]}.get(verb, [picture, "?"])
+    out = [] if verb in ("ask", "chat") else ["--out", tmp_path / "out"]
+    assert "'tiny' " in refused(verb, tmp_path / "saved", *given, *out)
+    assert not (tmp_path / "out").exists()
+
+
 def test_edit_refuses_what_cannot_be_edited(saved, picture, tmp_path):
     out, text = tmp_path / "out", tmp_path / "text.png"
     text.write_text("no picture")

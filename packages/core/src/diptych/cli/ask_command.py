@@ -22,10 +22,11 @@ def command(model: str, picture: str, questions: tuple[str, ...], device: str, d
     """
     from diptych.cli.progress import working
     from diptych.data.preprocess import open_picture
+    from diptych.spec.abilities import must_answer_about_pictures
 
     questions = readable(questions)
     image = open_picture(picture)
-    loaded = load_model(model, device, dtype)
+    loaded = load_model(model, device, dtype, must_answer_about_pictures)
     with working("answering"):
         answers = loaded.ask(image, list(questions))
     if as_json:

@@ -37,10 +37,11 @@ def command(
     from diptych.cli.progress import working
     from diptych.data.preprocess import open_picture
     from diptych.data.sample import Turn
+    from diptych.spec.abilities import must_answer, must_answer_about_pictures
 
     said = readable(texts)
     shown = tuple(open_picture(each) for each in pictures)
-    loaded = load_model(model, device, dtype)
+    loaded = load_model(model, device, dtype, must_answer_about_pictures if shown else must_answer)
     turns: list[Turn] = []
     for index, text in enumerate(said):
         turns.append(Turn("user", (*shown, text) if index == 0 else (text,)))

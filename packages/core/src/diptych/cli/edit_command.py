@@ -46,9 +46,10 @@ def command(
 
     from diptych.cli.progress import counted
     from diptych.data.preprocess import open_picture
+    from diptych.spec.abilities import must_edit
 
     shown = [open_picture(each) for each in pictures]
-    painter = load_model(model, device, dtype)
+    painter = load_model(model, device, dtype, must_edit)
     with counted("painting") as progress:
         painted = painter.edit(shown, instruction, n=n, seed=seed, negative=negative, progress=progress)
     facts = {"edited": ", ".join(each.name for each in pictures), **({"negative": negative} if negative else {})}

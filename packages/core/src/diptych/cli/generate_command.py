@@ -37,8 +37,9 @@ def command(
     check_request(n, out)
 
     from diptych.cli.progress import counted
+    from diptych.spec.abilities import must_paint
 
-    painter = load_model(model, device, dtype)
+    painter = load_model(model, device, dtype, must_paint)
     with counted("painting") as progress:
         pictures = painter.generate(list(prompts), n=n, seed=seed, negative=negative, progress=progress)
     facts = {"negative": negative} if negative else {}

@@ -15,6 +15,9 @@ from diptych.errors import OutputError, RequestError
 
 if TYPE_CHECKING:
     from diptych.model import UnifiedModel
+    from diptych.spec.model import ModelSpec
+
+    Must = Callable[[ModelSpec], None]
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 set_option = click.option(
@@ -63,20 +66,20 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def load_model(path: str, device: str, dtype: str) -> UnifiedModel:
-    """Load a checkpoint folder for a command.
+def load_model(path: str, device: str, dtype: str, must: Must | None = None) -> UnifiedModel:
+    """Load a checkpoint folder for a command; `must` is one of `diptych.spec.abilities`, what the command needs.
 
     Raises:
-        RequestError: if the device is not there.
+        RequestError: if the device is not there, or the model cannot do what it must: no weights are read then.
         CheckpointError: if the folder is not a checkpoint.
     """
     from diptych.cli.progress import working
 
     with working(f"loading {path}"):
-        return _load(path, device, dtype)
+        return _load(path, device, dtype, must)
 
 
-def _load(path: str, device: str, dtype: str) -> UnifiedModel:
+def _load(path: str, device: str, dtype: str, must: Must | None) -> UnifiedModel:
     import torch
 
     from diptych.checkpoint.io import load
@@ -87,4 +90,4 @@ def _load(path: str, device: str, dtype: str) -> UnifiedModel:
     except (RuntimeError, AssertionError) as error:
         text = str(error).splitlines()[0]
         raise RequestError(f"--device {device} cannot be used here: {text}; `diptych doctor` lists devices") from error
-    return load(path, device=place, dtype=getattr(torch, dtype))
+    return load(path, device=place, dtype=getattr(torch, dtype), must=must)

@@ -38,9 +38,10 @@ def command(
 
     from diptych.cli.progress import working
     from diptych.data.preprocess import open_picture
+    from diptych.spec.abilities import must_reconstruct
 
     shown = [open_picture(each) for each in pictures]
-    loaded = load_model(model, device, dtype)
+    loaded = load_model(model, device, dtype, must_reconstruct)
     with working("reconstructing"):
         made = loaded.reconstruct(shown, seed=seed)
     names = [each.name for each in pictures]
