@@ -1,23 +1,28 @@
 """Writes docs/samples.md: the first prompts of every category, painted by the pocket model, with the judge's word.
 
+The first few of each are the README's first picture.
+
 python examples/emoji/scripts/write_samples.py
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
 
 import diptych
 from diptych.pictures import gallery
-from diptych_emoji.judge import judge
+from diptych_emoji.judge import Verdict, judge
 from diptych_emoji.prompts import prompts
 
 
 DOCS = Path(__file__).parents[3] / "docs"
 EACH = 12
+ON_COVER = 3
 SEED = 7  # of prompts and of noise; another than that of the scores, and not chosen among several
 TITLES = {
     "seen": "Things that training showed together",
@@ -28,6 +33,7 @@ TITLES = {
 def main() -> None:
     """Paint, judge, write one sheet a category, and the page."""
     model = diptych.load("pocket")
+    cover = []
     page = [
         "# What the pocket model paints",
         "",
@@ -47,8 +53,8 @@ def main() -> None:
             groups[record["tag"]].append((record["prompt"], picture, verdict))
         for tag, own in groups.items():
             name = f"samples-{split}-{tag}.png".replace("_", "-")
-            sheet = gallery([picture for _, picture, _ in own], [prompt for prompt, _, _ in own])
-            sheet.convert("P", colors=128).save(DOCS / "pictures" / name, optimize=True)
+            draw(own, name)
+            cover += own[:ON_COVER]
             right = sum(verdict.correct for _, _, verdict in own)
             said = tag.replace("_", " ")
             page += [
@@ -61,7 +67,14 @@ def main() -> None:
                 f"- *{prompt}*: {verdict.reason}" for prompt, _, verdict in own if verdict.reason
             ]
             page += [""]
+    draw(cover, "painted.png")
     (DOCS / "samples.md").write_text("\n".join(page).rstrip() + "\n", encoding="utf-8")
+
+
+def draw(painted: Sequence[tuple[str, Image, Verdict]], name: str) -> None:
+    """Write a sheet of pictures with their prompts."""
+    sheet = gallery([picture for _, picture, _ in painted], [prompt for prompt, _, _ in painted])
+    sheet.convert("P", colors=128).save(DOCS / "pictures" / name, optimize=True)
 
 
 if __name__ == "__main__":
