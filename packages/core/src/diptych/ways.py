@@ -21,7 +21,7 @@ from diptych.prompt import Encoded, PromptBuilder
 from diptych.seeds import generators
 from diptych.sequences import Sequences
 from diptych.shown import Album, Shown
-from diptych.spec.abilities import must_edit
+from diptych.spec.abilities import must_look
 from diptych.spec.model import GenerateStep, ModelSpec
 from diptych.tokenizers.text import TextTokenizer
 from diptych.writing import WholeRows, states_of_written
@@ -144,7 +144,7 @@ class Ways:
         shown = (album or Album.of(self, wishes)).shown(wishes)
         if shown is None:
             return None, None
-        must_edit(self.spec)
+        must_look(self.spec)
         if self.spec.understand is None:
             return shown, None
         writers = [step.name for step in self.spec.generate if getattr(step.head, "continues", False)]

@@ -33,18 +33,23 @@ def must_paint(spec: ModelSpec) -> None:
         raise RequestError(f"'{spec.name}' does not paint: its spec has no `generate` and `decode`")
 
 
-def must_edit(spec: ModelSpec) -> None:
-    """Refuse a model that makes no pictures from pictures and words.
+def must_look(spec: ModelSpec) -> None:
+    """Refuse a model in which nothing looks at the pictures that a request starts from.
 
     Raises:
         RequestError: saying what its spec lacks.
     """
-    must_paint(spec)
     if not spec.eyes:
         raise RequestError(
             f"'{spec.name}' does not paint from pictures: its spec has no `understand`, and no condition of "
             "type `reference-features`"
         )
+
+
+def must_edit(spec: ModelSpec) -> None:
+    """Refuse a model that makes no pictures from pictures and words; see `must_paint` and `must_look`."""
+    must_paint(spec)
+    must_look(spec)
 
 
 def must_reconstruct(spec: ModelSpec) -> None:
