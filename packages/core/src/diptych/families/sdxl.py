@@ -38,6 +38,7 @@ _CLASS = "EulerDiscreteScheduler"
 
 
 def _refuse(foreign: Foreign, fixed: Mapping[str, Any], problems: list[str]) -> None:
+    """Raise if there are problems, those of fields that can only have one value among them."""
     for key, only in fixed.items():
         value = foreign.config.get(key, only)
         if value != only and not (only in (None, False) and value in (None, False)):
@@ -71,6 +72,10 @@ def describe_unet(foreign: Foreign) -> dict[str, Any]:
         )
         _refuse(foreign, _UNET_FIXED, problems)
     where = [*(level for level, each in enumerate(attends) if each), len(widths) - 1]  # the middle attends always
+    uneven = [level for level in where if heads[level] < 1 or widths[level] % heads[level]]
+    if uneven:
+        problems.append(f"attention_head_dim {heads} are numbers of heads, and must divide block_out_channels {widths}")
+        _refuse(foreign, _UNET_FIXED, problems)
     head_widths = {widths[level] // heads[level] for level in where}
     if len(head_widths) > 1:
         problems.append(
