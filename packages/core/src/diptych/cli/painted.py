@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from diptych.model import UnifiedModel
 
 
-def painting_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --n, --out, --scale, --negative, --seed, --device, --dtype and --json."""
-    scale = click.IntRange(1, 64)
+def written_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --out, --scale, --seed, --device, --dtype and --json."""
+    scale, folder = click.IntRange(1, 64), click.Path(path_type=Path)
     for option in (
         json_option,
         device_options,
         seed_option,
-        click.option("--negative", default=None, metavar="PROMPT", help="What guidance leads away from."),
         click.option("--scale", default=1, show_default=True, type=scale, help="Enlarge pictures by this factor."),
-        click.option(
-            "--out", default="out", show_default=True, type=click.Path(path_type=Path), help="Folder for the PNGs."
-        ),
-        click.option("--n", default=1, show_default=True, help="Pictures a prompt."),
+        click.option("--out", default="out", show_default=True, type=folder, help="Folder for the PNGs."),
     ):
         function = option(function)
     return function
+
+
+def painting_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add --n, --negative and the `written_options`."""
+    negative = click.option("--negative", default=None, metavar="PROMPT", help="What guidance leads away from.")
+    many = click.option("--n", default=1, show_default=True, help="Pictures a prompt.")
+    return many(negative(written_options(function)))
 
 
 def check_request(n: int, out: Path) -> None:

@@ -6,18 +6,14 @@ from pathlib import Path
 
 import click
 
-from diptych.cli.options import device_options, json_option, load_model, seed_option
-from diptych.cli.painted import check_request, write_painted
+from diptych.cli.options import load_model
+from diptych.cli.painted import check_request, write_painted, written_options
 
 
 @click.command("reconstruct")
 @click.argument("model", type=click.Path())
 @click.argument("pictures", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", default="out", show_default=True, type=click.Path(path_type=Path), help="Folder for the PNGs.")
-@click.option("--scale", default=1, show_default=True, type=click.IntRange(1, 64), help="Enlarge by this factor.")
-@seed_option
-@device_options
-@json_option
+@written_options
 def command(
     model: str,
     pictures: tuple[Path, ...],
