@@ -173,7 +173,7 @@ class Ways:
         else:
             none = (len(sequences.ids), 0, self.text_width)
             states, mask = torch.empty(none, device=self.device, dtype=self.dtype), sequences.mask[:, :0]
-        readout = Readout(states.to(self.device), mask, sequences.queries, left or {}, sequences.shown)
+        readout = Readout(states, mask, sequences.queries, left or {}, sequences.shown)
         condition, mask, pictures = read(part, readout)
         if pictures is not None and not mask.any(1).all():
             raise RequestError(f"step '{step}' paints from pictures alone, and a request has none; see `edit`")
