@@ -153,14 +153,13 @@ class PromptBuilder:
         answer = turn.role == "assistant"
         self._add(ids, learned, opening)
         pieces = list(self._pieces(spaces, turn.content))
-        shown = [not isinstance(piece, str | Thought) for piece in pieces]
-        for at, piece in enumerate(pieces):
+        joined = [self.form.one_frame and not isinstance(each, str | Thought) for each in pieces]
+        for piece, opened, goes_on in zip(pieces, [False, *joined], [*joined[1:], False], strict=False):
             if isinstance(piece, str):
                 self._add(ids, learned, self._encode(piece), answer)
             elif isinstance(piece, Thought):
                 self._add(ids, learned, self._thought(piece), answer)
             else:
-                opened, goes_on = (self.form.one_frame and any(each) for each in (shown[:at][-1:], shown[at + 1 :][:1]))
                 self._add(ids, learned, [] if opened else [self.tokenizer.id_of(self.form.image_open)])
                 spans.append(Span(len(ids), image_tokens, len(spans)))
                 self._add(ids, learned, [self.tokenizer.id_of(self.form.image_pad)] * image_tokens)

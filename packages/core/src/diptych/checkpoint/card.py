@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from diptych.plugins import registry
-from diptych.spec.files import read_spec, spec_hash
+from diptych.spec.files import SAVED_SPEC, read_spec, spec_hash
 from diptych.spec.model import ModelSpec
 from diptych.spec.part import InlinePart, walk_parts
 
@@ -20,7 +20,7 @@ def model_card(folder: Path, manifest: Mapping[str, Any], name: str) -> str:
         manifest: its manifest.
         name: the hub id, or the path, that the card's examples load.
     """
-    spec = read_spec(folder / "spec.json", ModelSpec)
+    spec = read_spec(folder / SAVED_SPEC, ModelSpec)
     return "\n".join(
         [*_front(spec), "", f"# {spec.name}", "", *_uses(spec, name), *_parts(spec), *_notes(spec, manifest)]
     )

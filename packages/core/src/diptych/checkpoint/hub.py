@@ -10,11 +10,11 @@ from diptych.checkpoint.io import read_manifest
 from diptych.errors import CheckpointError, RequestError
 from diptych.importing.fetch import is_hub_id
 from diptych.importing.origin import FOLDER as ORIGIN
-from diptych.spec.files import find_file
+from diptych.spec.files import SAVED_SPEC, find_file
 
 
 CARD = "README.md"
-_OWN = ("spec.json", "manifest.json", "model.safetensors", "tokenizer/*", f"{ORIGIN}/*", CARD)
+_OWN = (SAVED_SPEC, "manifest.json", "model.safetensors", "tokenizer/*", f"{ORIGIN}/*", CARD)
 """What of a folder is pushed: a checkpoint's own files, and nothing that may lie beside them."""
 
 

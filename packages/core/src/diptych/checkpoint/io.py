@@ -19,7 +19,7 @@ from diptych.importing.origin import Origin, read_origin, write_origin
 from diptych.model import UnifiedModel
 from diptych.plugins import plugins
 from diptych.prompt import PromptBuilder
-from diptych.spec.files import find_file, read_spec, spec_hash, to_json
+from diptych.spec.files import SAVED_SPEC, find_file, read_spec, spec_hash, to_json
 from diptych.spec.model import ModelSpec
 from diptych.spec.named_ids import with_named_ids
 from diptych.spec.numerics import unfollow
@@ -76,7 +76,7 @@ def write_description(
         "plugins": {each.distribution: each.version for each in plugins().loaded},
         "left_out": dict(left_out),
     }
-    (folder / "spec.json").write_text(to_json(spec), encoding="utf-8")
+    (folder / SAVED_SPEC).write_text(to_json(spec), encoding="utf-8")
     (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     if origin:
         write_origin(origin, folder)
@@ -105,7 +105,7 @@ def load(
     folder = fetch(str(path)) if is_hub_id(str(path)) and not is_folder(folder) else folder
     manifest = read_manifest(folder)
     try:
-        spec = read_spec(folder / "spec.json", ModelSpec)
+        spec = read_spec(folder / SAVED_SPEC, ModelSpec)
     except SpecError as error:
         wanted = ", ".join(f"{name} {version}" for name, version in manifest.get("plugins", {}).items())
         error.add_note(f"this checkpoint was written with: {wanted}")
@@ -113,7 +113,7 @@ def load(
     if must:
         must(spec)
     tensors = read_tensors(folder / "model.safetensors")
-    spec = resolve(spec, str(folder / "spec.json")).spec
+    spec = resolve(spec, str(folder / SAVED_SPEC)).spec
     tokenizer = spec.tokenizer.build() if spec.tokenizer else None
     spec = with_named_ids(spec, tokenizer)
     floats = [value.dtype for value in tensors.values() if value.is_floating_point()]

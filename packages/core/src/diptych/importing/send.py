@@ -19,7 +19,7 @@ from diptych.importing.origin import Origin, read_origin
 from diptych.importing.plan import Made, backwards, make_plan
 from diptych.importing.stored import StoredTensors
 from diptych.importing.stream import write_stream
-from diptych.spec.files import find_file, read_spec
+from diptych.spec.files import SAVED_SPEC, find_file, read_spec
 from diptych.spec.model import ModelSpec
 from diptych.spec.numerics import without_switches
 from diptych.spec.structure import unstructure
@@ -74,7 +74,7 @@ def export_checkpoint(
     origin = read_origin(folder) or Origin(name)
     if origin.importer != name:
         raise CheckpointError(f"{folder} came from the layout `{origin.importer}`; export it as that")
-    read = evolve(read_spec(folder / "spec.json", ModelSpec), numerics="clean")  # no layout says which
+    read = evolve(read_spec(folder / SAVED_SPEC, ModelSpec), numerics="clean")  # no layout says which
     spec = resolve(read, str(folder)).spec
     stored = StoredTensors({"": folder / "model.safetensors"})
     original = _configs(importer, origin)

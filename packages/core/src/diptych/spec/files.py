@@ -18,7 +18,7 @@ from diptych.spec.part import evolved, fields_of, replace_part, walk_parts
 from diptych.spec.structure import structure, unstructure
 
 
-SAVED = "spec.json"
+SAVED_SPEC = "spec.json"
 """The spec in a checkpoint's folder."""
 
 
@@ -34,7 +34,7 @@ def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] 
         SpecError: if the file is missing, is not YAML or JSON, or holds anything that is not valid.
     """
     path = find_file(path)
-    path = path / SAVED if is_folder(path) and (path / SAVED).is_file() else path
+    path = path / SAVED_SPEC if is_folder(path) and (path / SAVED_SPEC).is_file() else path
     spec = structure(read_data(path, overrides), cls, str(path))
     return anchor_paths(spec, path.parent)
 
