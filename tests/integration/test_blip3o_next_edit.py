@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional
 
 import diptych
-from diptych.data.sample import Edit, Sample
+from diptych.data.sample import Request, Sample
 from diptych.errors import CheckpointError, RequestError
 from diptych.families.blip3o_next.edit_importer import Blip3oNextEdit
 from diptych.importing.bring import import_checkpoint
@@ -43,7 +43,7 @@ def picture(seed, size=(32, 32)):
 
 
 INSTRUCTIONS = ["make it blue", "x", "put a hat on the dog that stands at the left, and take the cat away", "café", "b"]
-EDITS = [Edit(text, (picture(seed),)) for seed, text in enumerate(INSTRUCTIONS)]
+EDITS = [Request(text, (picture(seed),)) for seed, text in enumerate(INSTRUCTIONS)]
 
 
 def random(*shape, seed):
@@ -123,7 +123,7 @@ def test_what_is_refused(folders, next_folder, imported, next_imported, tmp_path
 
 @torch.inference_mode()
 def test_the_picture_stands_in_the_prompt_as_words(models):
-    model, wish = models["both"], Edit("make it blue", (picture(0), picture(1)))
+    model, wish = models["both"], Request("make it blue", (picture(0), picture(1)))
     sequences = model.painting([wish], "ids")
     ids = sequences.ids[0].tolist()
     codes = torch.cat([model.encode("tokens", model.pixels("tokens", [each])) for each in wish.pictures]).flatten()
@@ -187,11 +187,11 @@ def test_a_ragged_batch_is_its_edits_one_by_one(models, way):
     model = models[way]
     asked = EDITS
     if way == "attends":  # any number of pictures, none included
-        asked = [*EDITS[:2], "a red cat", Edit("join them", (picture(5), picture(6, (48, 20)))), EDITS[4]]
+        asked = [*EDITS[:2], "a red cat", Request("join them", (picture(5), picture(6, (48, 20)))), EDITS[4]]
     together = model.features(asked, range(5))
     alone = torch.cat([model.features([wish], [seed]) for seed, wish in enumerate(asked)])
     assert (together - alone).abs().max() <= 1e-9
-    other = model.features([Edit(INSTRUCTIONS[0], (picture(9),))], [0])
+    other = model.features([Request(INSTRUCTIONS[0], (picture(9),))], [0])
     assert (other - together[:1]).abs().max() > 1e-3
 
 

@@ -6,7 +6,7 @@ import torch
 
 from diptych import build, load
 from diptych.costs import costs
-from diptych.data.sample import Edit, Sample
+from diptych.data.sample import Request, Sample
 from diptych.data.squares import Squares
 from diptych.errors import RequestError, SpecError
 from diptych.objectives.batch import Batch
@@ -60,11 +60,11 @@ def picture(seed):
 WORDS = ["make it red", "x", "a very long instruction, of which nobody can tell how it will end", "é", "blue"]
 FREE = {"head": {"clean_latent": None}}
 SEVERAL = [
-    Edit("red", (picture(0),)),
+    Request("red", (picture(0),)),
     "a square",
-    Edit("both", (picture(1), picture(2))),
+    Request("both", (picture(1), picture(2))),
     "another, of which there is more to say",
-    Edit("é", (picture(3), picture(1), picture(0))),
+    Request("é", (picture(3), picture(1), picture(0))),
 ]
 
 
@@ -74,7 +74,7 @@ SEVERAL = [
 @torch.inference_mode()
 def test_a_ragged_batch_is_its_edits_one_by_one(dtype, most, step, away):
     model = build(spec(**step), dtype=dtype)
-    wishes = SEVERAL if step else [Edit(text, (picture(seed),)) for seed, text in enumerate(WORDS)]
+    wishes = SEVERAL if step else [Request(text, (picture(seed),)) for seed, text in enumerate(WORDS)]
     together = model.features(wishes, range(5), away)
     rows = zip(wishes, range(5), away or [None] * 5, strict=True)
     alone = torch.cat([model.features([wish], [seed], no and [no]) for wish, seed, no in rows])
@@ -84,7 +84,7 @@ def test_a_ragged_batch_is_its_edits_one_by_one(dtype, most, step, away):
 
 @torch.inference_mode()
 def test_the_spec_says_three_predictions_and_each_scale_counts(monkeypatch):
-    model, wish, seen = build(spec(), dtype=torch.float64), Edit("make it red", (picture(0),)), []
+    model, wish, seen = build(spec(), dtype=torch.float64), Request("make it red", (picture(0),)), []
     kept = branches.Branches._prepare
 
     def prepare(self):
@@ -233,14 +233,14 @@ def test_pictures_are_read_as_the_ids_that_are_written():
     torch.nn.init.normal_(model.parts.step("ids")["head"].rows, generator=torch.Generator().manual_seed(0))
     ids = model.encode("vq", model.pixels("vq", [picture(0)]))
     head = model.parts.step("ids")["head"]
-    read = model.painting([Edit("red", (picture(0),))], "ids").tokens
+    read = model.painting([Request("red", (picture(0),))], "ids").tokens
     assert torch.equal(read, head.embed(ids, model.parts.backbone))
     away = ["a dog", "green", "nothing of all that", "w", "é"]
     together = model.features(SEVERAL, range(5), away)
     rows = zip(SEVERAL, range(5), away, strict=True)
     alone = torch.cat([model.features([wish], [seed], [no]) for wish, seed, no in rows])
     assert torch.equal(together, alone)
-    shown = model.painting([Edit("red", (picture(0),)), Edit("red", (picture(7),))], "ids")
+    shown = model.painting([Request("red", (picture(0),)), Request("red", (picture(7),))], "ids")
     states = model.parts.backbone(*model.opening(shown, "ids"))[:, -1]
     assert (states[0] - states[1]).abs().max() > 1e-6
     assert isinstance(model.ask(picture(0), "what?", max_tokens=2), str)
@@ -282,21 +282,24 @@ def test_a_backbone_with_eyes_of_its_own_paints_from_what_it_sees(blip3o_importe
     """BLIP3-o: a picture in the prompt reaches the queries through Qwen2.5-VL's own tower, in a ragged batch too."""
     model = load(blip3o_imported, dtype=torch.float64)
     wishes = [
-        Edit("make it red", (picture(0),)),
+        Request("make it red", (picture(0),)),
         "a red cat",
-        Edit("x", (picture(1),)),
-        Edit("both", (picture(0), picture(1))),
+        Request("x", (picture(1),)),
+        Request("both", (picture(0), picture(1))),
     ]
     together = model.features(wishes, range(4))
     alone = torch.cat([model.features([wish], [seed]) for seed, wish in enumerate(wishes)])
     assert (together - alone).abs().max() <= 1e-9
-    other = model.features([Edit("make it red", (picture(1),))], [0])
+    other = model.features([Request("make it red", (picture(1),))], [0])
     assert (other - together[:1]).abs().max() > 1e-6
 
 
 @torch.inference_mode()
 def test_the_clean_target_is_in_the_units_of_the_head():
-    model, wish = build(spec(normalise={"type": "channel-statistics"}), dtype=torch.float64), Edit("x", (picture(0),))
+    model, wish = (
+        build(spec(normalise={"type": "channel-statistics"}), dtype=torch.float64),
+        Request("x", (picture(0),)),
+    )
     seen = model.encode("eye", model.pixels("eye", [picture(0), picture(1), picture(2)]))
     statistics = model.parts.step("pixels")["normalise"]
     statistics.fit([seen])

@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from attrs import evolve
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diptych.data.sample import Thought
+from diptych_emoji.datasets import EmojiScenes
 from diptych_emoji.phrases import COUNTS
 from diptych_emoji.questions import KINDS, question
 from diptych_emoji.scenes import Placement, Scene, sample_scene
@@ -41,6 +43,7 @@ def test_what_is_asked_about_is_looked_up(words: str, labels: set[str], said: st
     assert looked_up(SCENE, evolve(asked, about=((words, frozenset(labels)),))) == said
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(KINDS))
 def test_answers_follow_from_thoughts(seed: int, kind: str) -> None:
     """The reader of a thought needs no picture: places are compared, counted, or missing."""
@@ -69,3 +72,12 @@ def test_answers_follow_from_thoughts(seed: int, kind: str) -> None:
         first, second = (set(each[0].split()) for each in places)
         relation = next(s for s in ("left", "right", "above", "below") if s in asked.text.split())
         assert (relation in first and relation not in second) == (asked.answer == "yes")
+
+
+def test_what_is_to_be_painted_is_planned_where_it_stands() -> None:
+    plain, planned = (EmojiScenes(task="paint", think=each).build() for each in (False, True))
+    for index in range(20):
+        sample, bare = planned.sample(index), plain.sample(index)
+        assert sample.wish().thought == Thought(located(sample.facts["scene"]))
+        assert sample.wish().text == bare.wish()
+        assert np.array_equal(sample.picture_to_make(), bare.picture_to_make())

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import nn
 
 import diptych
-from diptych.data.sample import Edit, Sample
+from diptych.data.sample import Request, Sample
 from diptych.errors import DataError, RequestError, SpecError
 from diptych.objectives.batch import Batch
 from diptych.objectives.specs import Paint
@@ -62,10 +62,10 @@ def picture(seed):
 
 
 RAGGED = [
-    Edit("make it red", (picture(0),)),
+    Request("make it red", (picture(0),)),
     "a blue square at the top left, please",
-    Edit("put them side by side", (picture(1), picture(2))),
-    Edit("x", (picture(0), picture(3), picture(0))),
+    Request("put them side by side", (picture(1), picture(2))),
+    Request("x", (picture(0), picture(3), picture(0))),
 ]
 
 
@@ -73,7 +73,7 @@ RAGGED = [
 @torch.inference_mode()
 def test_a_ragged_batch_is_its_requests_one_by_one(step):
     model = model_of(step)
-    wishes = [each for each in RAGGED if isinstance(each, Edit) or step != {"condition": REFERENCES}]
+    wishes = [each for each in RAGGED if isinstance(each, Request) or step != {"condition": REFERENCES}]
     together = model.features(wishes, range(len(wishes)))
     alone = torch.cat([model.features([wish], [seed]) for seed, wish in enumerate(wishes)])
     assert (together - alone).abs().max() <= 1e-9
@@ -84,7 +84,7 @@ def test_a_ragged_batch_is_its_requests_one_by_one(step):
 @torch.inference_mode()
 def test_the_picture_decides_and_so_do_the_words(step):
     model = model_of(step)
-    asked = [Edit("a", (picture(0),)), Edit("a", (picture(1),)), Edit("b", (picture(0),)), "a"]
+    asked = [Request("a", (picture(0),)), Request("a", (picture(1),)), Request("b", (picture(0),)), "a"]
     made = model.features(asked, [0] * 4)
     for other in made[1:]:
         assert (other - made[0]).abs().max() > 1e-4
@@ -191,7 +191,7 @@ def test_an_edit_sample_is_what_is_asked_and_what_is_made():
     shown, made = picture(0), picture(1)
     sample = Sample.edit("make it red", [shown], made, kind="colour")
     wish = sample.wish()
-    assert isinstance(wish, Edit)
+    assert isinstance(wish, Request)
     assert (wish.text, sample.facts["kind"]) == ("make it red", "colour")
     assert wish.pictures[0] is shown
     assert sample.picture_to_make() is made
@@ -202,7 +202,7 @@ def test_an_album_knows_pictures_by_identity():
     model = model_of()
     one, two = picture(0), picture(1)
     album = Album(model, [one, two, one])
-    shown = album.shown([Edit("a", (two,)), "b", Edit("c", (one, two))])
+    shown = album.shown([Request("a", (two,)), "b", Request("c", (one, two))])
     assert isinstance(shown, Shown)
     assert shown.counts == (1, 0, 2)
     seen = album.features("eye")

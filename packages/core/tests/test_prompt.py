@@ -5,7 +5,7 @@ from core_cases.examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diptych.data.sample import Edit, Turn
+from diptych.data.sample import Request, Turn
 from diptych.errors import RequestError, SpecError
 from diptych.prompt import PromptBuilder
 from diptych.spec.model import Prompt
@@ -120,14 +120,14 @@ ONE, TWO = "<|vision_start|><|image_pad|><|image_pad|><|vision_end|>", "<|image_
 )
 def test_a_request_to_edit_has_its_pictures_where_the_form_has_them(form, pictures, asked):
     builder = PromptBuilder(form, TOKENIZER)
-    encoded = builder.painting(Edit(" {count} {pictures} <|paint|> ", (PICTURE,) * pictures), 1, image_tokens=2)
+    encoded = builder.painting(Request(" {count} {pictures} <|paint|> ", (PICTURE,) * pictures), 1, image_tokens=2)
     opened = "<|im_start|>assistant\n<|paint|><|query_pad|>"
     assert shown(encoded.ids) == f"<|im_start|>user\n{asked}<|im_end|>\n{opened}"
     assert len(encoded.images) == pictures
     pad = TOKENIZER.id_of("<|image_pad|>")
     assert all(encoded.ids[each.start : each.start + each.length] == (pad, pad) for each in encoded.images)
     assert not any(encoded.learned)
-    blind = builder.painting(Edit("x", (PICTURE,) * pictures), 1)
+    blind = builder.painting(Request("x", (PICTURE,) * pictures), 1)
     assert not blind.images
     assert pad not in blind.ids
 

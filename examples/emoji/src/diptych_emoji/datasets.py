@@ -36,7 +36,9 @@ class EmojiScenes(PartSpec):
     questions: int = setting("questions a sample", default=4, check=validators.ge(1))
     describe: float = setting("share of samples that also ask for a caption", default=0.3)
     think: bool = setting(
-        "think before each answer of where the things are that it depends on", default=False
+        "think before each answer of where the things are that it depends on, and before a picture "
+        "of where each thing shall stand",
+        default=False,
     )
     seed: int = setting("decides all samples", default=0)
 

@@ -35,7 +35,8 @@ class SceneStream:
         text = caption(scene, rng)
         facts = {"scene": scene, "caption": text}
         if self.spec.task == "paint":
-            return Sample.paint(text, render(scene), **facts)
+            thought = Thought(located(scene)) if self.spec.think else None
+            return Sample.paint(text, render(scene), thought, **facts)
         if self.spec.task == "ask":
             return Sample.ask(render(scene), *self._exchanges(scene, rng), **facts)
         # the caption stands alone, as a prompt to paint does, so that its states must hold what is asked later

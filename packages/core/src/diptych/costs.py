@@ -19,6 +19,8 @@ from diptych.spec.wiring import OUTPUT_OF, Resolved
 
 PROMPT = 32
 """Prompt length, in tokens, that FLOPs are stated for."""
+THOUGHT = 32
+"""That of a thought before a picture, in models that think before they paint."""
 
 
 @frozen
@@ -70,8 +72,10 @@ def costs(resolved: Resolved) -> Costs:
         "weights/bfloat16": 2 * (total + buffers),
         "training/adamw": 16 * total,
     }
+    thought = [f"a thought of {THOUGHT} tokens before a picture"] if spec.think else []
     assumed = [
         f"prompts of {PROMPT} tokens",
+        *thought,
         "a training sample is read, and painted at one timestep; backward = 2 x forward",
     ]
     return Costs(parameters, memory, flops, tuple(assumed))
@@ -135,6 +139,9 @@ class _Meter:
         """
         with (counter := Counter()).counting(self.parts):
             more = self._look() if edit else 0
+            if self.spec.think:
+                self._states(PROMPT + more + THOUGHT)  # with a cache, every word is read once
+                more += THOUGHT
             for step in self.spec.generate:
                 self._sample(step, more, edit=edit)
             if self.spec.decode:
@@ -153,7 +160,7 @@ class _Meter:
         total = self.understand() if self.spec.understand and self.spec.understand.encoder != "backbone" else 0
         edit = self.takes_picture
         with (counter := Counter()).counting(self.parts):
-            more = self._look() if edit else 0
+            more = (self._look() if edit else 0) + (THOUGHT if self.spec.think else 0)
             for step in self.spec.generate:
                 self._encode(step.target)
                 head: Any = self.parts.step(step.name)["head"]
@@ -183,7 +190,7 @@ class _Meter:
         head.sample(condition, mask, [torch.Generator()], sampler, guidance, **own)
 
     def _for_head(self, step: GenerateStep, more: int, *, edit: bool) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        """As `Ways.for_head`, for one prompt, in which a picture takes so many `more` tokens."""
+        """As `Ways.for_head`, for one prompt, in which pictures and a thought take so many `more` tokens."""
         part: Any = self.parts.step(step.name)["condition"]
         queries = getattr(step.condition, "queries", 0)
         length = PROMPT + more + queries

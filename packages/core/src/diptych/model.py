@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from diptych.data.preprocess import to_pictures
-from diptych.data.sample import Edit, Picture, Turn, Wish
+from diptych.data.sample import Picture, Request, Thought, Turn, Wish, shown_in, thought_of, words_of
 from diptych.errors import RequestError
-from diptych.spec.abilities import must_answer, must_paint, must_reconstruct
+from diptych.spec.abilities import must_answer, must_paint, must_reconstruct, must_think
 from diptych.ways import Ways
 
 
@@ -85,22 +85,23 @@ class UnifiedModel(Ways):
         n: int = 1,
         seed: int | Sequence[int] = 0,
         negative: str | Sequence[str] | None = None,
+        thoughts: str | Sequence[str] | None = None,
         batch: int = 16,
         progress: Progress | None = None,
     ) -> list[Image.Image]:
         """Paint `n` pictures a prompt: -> pictures, the first prompt's first.
 
         Picture j of a prompt is a function of its prompts and of seed + j alone, whatever else is in the batch. `seed`
-        is one for all prompts, or one for each; so is `negative`, what guidance leads away from.
+        is one for all prompts, or one for each; so is `negative`, what guidance leads away from, and so are `thoughts`,
+        which stand in the place of what the model would think itself; see `think`.
 
         Raises:
-            RequestError: if the model does not paint, a prompt is empty, n or batch < 1, seeds or negative prompts
-                and prompts differ in number, or there are negative prompts and no guidance.
+            RequestError: if the model does not paint, a prompt is empty, n or batch < 1, seeds, negative prompts or
+                thoughts and prompts differ in number, or there are negative prompts and no guidance, or thoughts and
+                the model does not think.
         """
-        wanted = [prompts] if isinstance(prompts, str) else list(prompts)
-        if not all(isinstance(each, str) for each in wanted):
-            raise RequestError("a prompt is text; `edit` paints from pictures")
-        return self._paint(wanted, "prompt", n, seed, negative, batch, progress)
+        wishes = self._thought(_texts(prompts), "prompt", thoughts)
+        return self._paint(wishes, "prompt", n, seed, negative, batch, progress)
 
     @torch.inference_mode()
     def edit(
@@ -111,6 +112,7 @@ class UnifiedModel(Ways):
         n: int = 1,
         seed: int | Sequence[int] = 0,
         negative: str | Sequence[str] | None = None,
+        thoughts: str | Sequence[str] | None = None,
         batch: int = 16,
         progress: Progress | None = None,
     ) -> list[Image.Image]:
@@ -123,15 +125,34 @@ class UnifiedModel(Ways):
             RequestError: as `generate`; also if nothing in the model looks at pictures, if an instruction has none, or
                 if pictures and instructions differ in number.
         """
-        said = [instructions] if isinstance(instructions, str) else list(instructions)
-        given: Sequence[Any] = [pictures] if isinstance(instructions, str) else _several(pictures)  # type: ignore[arg-type]
-        if len(given) != len(said):
-            raise RequestError(f"{len(said)} instructions, but pictures for {len(given)}; give some for each")
-        wishes = [Edit(text, _several(own)) for text, own in zip(said, given, strict=True)]
-        if any(not wish.pictures for wish in wishes):
-            raise RequestError("there is no picture to edit; `generate` paints from words alone")
-        self._need(*(f"vision.{name}" for name in self.spec.eyes))
+        wishes = self._thought(self._about(pictures, instructions), "instruction", thoughts)
         return self._paint(wishes, "instruction", n, seed, negative, batch, progress)
+
+    @torch.inference_mode()
+    def think(
+        self,
+        prompts: str | Sequence[str],
+        *,
+        pictures: Picture | Sequence[Picture] | Sequence[Sequence[Picture]] | None = None,
+        n: int = 1,
+        seed: int | Sequence[int] = 0,
+        batch: int = 16,
+    ) -> list[str]:
+        """Write what the model thinks before it paints: -> `n` thoughts a prompt, the first prompt's first.
+
+        They are those that `generate` has of the same prompts and seeds; with `pictures`, those of `edit`. Given back
+        to them as `thoughts`, changed or not, they decide what is painted.
+
+        Raises:
+            RequestError: as `generate` and `edit`; also if the model does not think before it paints.
+        """
+        must_think(self.spec)
+        wishes = _texts(prompts) if pictures is None else self._about(pictures, prompts)
+        found: list[str] = []
+        for own, seeds, _ in self._batches(wishes, "prompt", n, seed, None, batch):
+            thoughts = map(thought_of, self.considered(own, seeds))
+            found += [thought.text for thought in thoughts if thought]
+        return found
 
     @torch.inference_mode()
     def reconstruct(self, pictures: Picture | Sequence[Picture], *, seed: int = 0) -> list[Image.Image]:
@@ -145,6 +166,30 @@ class UnifiedModel(Ways):
         features = self.encode(target, self.pixels(target, shown))
         return to_pictures(self.to_pixels(features, [seed] * len(shown)))
 
+    def _about(
+        self, pictures: Picture | Sequence[Picture] | Sequence[Sequence[Picture]], instructions: str | Sequence[str]
+    ) -> list[Wish]:
+        """Put pictures and what is said about them together; see `edit`."""
+        said = [instructions] if isinstance(instructions, str) else list(instructions)
+        given: Sequence[Any] = [pictures] if isinstance(instructions, str) else _several(pictures)  # type: ignore[arg-type]
+        if len(given) != len(said):
+            raise RequestError(f"{len(said)} instructions, but pictures for {len(given)}; give some for each")
+        wishes = [Request(text, _several(own)) for text, own in zip(said, given, strict=True)]
+        if any(not wish.pictures for wish in wishes):
+            raise RequestError("there is no picture to edit; `generate` paints from words alone")
+        self._need(*(f"vision.{name}" for name in self.spec.eyes))
+        return list(wishes)
+
+    def _thought(self, wishes: list[Wish], called: str, thoughts: str | Sequence[str] | None) -> list[Wish]:
+        """Put thoughts that are given to the wishes that they are about."""
+        if thoughts is None:
+            return wishes
+        must_think(self.spec)
+        given = _one_each(thoughts, wishes, called, "thoughts")
+        _refuse_blank(given, "a thought is empty; leave it out, or say what stands where")
+        pairs = zip(wishes, given, strict=True)
+        return [Request(words_of(wish), shown_in(wish), Thought(text)) for wish, text in pairs]
+
     def _paint(
         self,
         wishes: Sequence[Wish],
@@ -155,39 +200,63 @@ class UnifiedModel(Ways):
         batch: int,
         progress: Progress | None,
     ) -> list[Image.Image]:
+        must_paint(self.spec)
+        self._need("backbone", "generate")
+        pictures: list[Image.Image] = []
+        for own, seeds, away in self._batches(wishes, called, n, seed, negative, batch):
+            pictures += to_pictures(self.to_pixels(self.features(own, seeds, away), seeds))
+            if progress:
+                progress(len(pictures), n * len(wishes))
+        return pictures
+
+    @staticmethod
+    def _batches(
+        wishes: Sequence[Wish],
+        called: str,
+        n: int,
+        seed: int | Sequence[int],
+        negative: str | Sequence[str] | None,
+        batch: int,
+    ) -> Iterator[tuple[Sequence[Wish], Sequence[int], Sequence[str] | None]]:
+        """Deal out wishes, `n` times each, with their seeds and negative prompts."""
         if n < 1:
             raise RequestError(f"n is {n}, but at least 1 picture can be painted")
         if batch < 1:
             raise RequestError(f"batch is {batch}, but at least 1 picture is painted at a time")
-        must_paint(self.spec)
-        self._need("generate")
-        first = [seed] * len(wishes) if isinstance(seed, int) else list(seed)
-        if len(first) != len(wishes):
-            raise RequestError(f"{len(first)} seeds for {len(wishes)} {called}s; give one for all, or one for each")
-        away = [negative] * len(wishes) if negative is None or isinstance(negative, str) else list(negative)
-        if len(away) != len(wishes):
-            raise RequestError(
-                f"{len(away)} negative prompts for {len(wishes)} {called}s; give one for all, or one each"
-            )
-        if any(each is not None and not each.strip() for each in away):
-            raise RequestError("a negative prompt is empty; leave it out, or say what to lead away from")
-        rows = zip(wishes, away, first, strict=True)
-        jobs = [(wish, no, own + j) for wish, no, own in rows for j in range(n)]
-        pictures: list[Image.Image] = []
+        first = _one_each(seed, wishes, called, "seeds")
+        away = None if negative is None else _one_each(negative, wishes, called, "negative prompts")
+        _refuse_blank(away or (), "a negative prompt is empty; leave it out, or say what to lead away from")
+        jobs = [(place, first[place] + j) for place in range(len(wishes)) for j in range(n)]
         for start in range(0, len(jobs), batch):
-            own_wishes, no, seeds = zip(*jobs[start : start + batch], strict=True)
-            pixels = self.to_pixels(self.features(own_wishes, seeds, no if negative is not None else None), seeds)
-            pictures += to_pictures(pixels)
-            if progress:
-                progress(len(pictures), len(jobs))
-        return pictures
+            places, seeds = zip(*jobs[start : start + batch], strict=True)
+            yield [wishes[each] for each in places], seeds, away and [away[each] for each in places]
 
     def _need_text(self, pictures: bool) -> None:
         must_answer(self.spec, pictures=pictures)
-        self._need("understand")
+        self._need("backbone", "text", "understand")
         if pictures and self.spec.understand:
             self._need(f"vision.{self.spec.understand.encoder}")
 
 
 def _several(pictures: Picture | Sequence[Picture]) -> tuple[Picture, ...]:
     return tuple(pictures) if isinstance(pictures, list | tuple) else (pictures,)  # type: ignore[arg-type,return-value]
+
+
+def _texts(prompts: str | Sequence[str]) -> list[Wish]:
+    wanted = [prompts] if isinstance(prompts, str) else list(prompts)
+    if not all(isinstance(each, str) for each in wanted):
+        raise RequestError("a prompt is text; `edit` paints from pictures")
+    return list(wanted)
+
+
+def _one_each(given: Any, wishes: Sequence[Wish], called: str, name: str) -> list[Any]:
+    """Repeat what is one for all wishes, or see that there is one for each."""
+    each = [given] * len(wishes) if isinstance(given, str | int) else list(given)
+    if len(each) != len(wishes):
+        raise RequestError(f"{len(each)} {name} for {len(wishes)} {called}s; give one for all, or one for each")
+    return each
+
+
+def _refuse_blank(texts: Sequence[str], why: str) -> None:
+    if any(not each.strip() for each in texts):
+        raise RequestError(why)

@@ -10,7 +10,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from diptych.data.sample import Picture, Thought, Turn, Wish, shown_in, words_of
+from diptych.data.sample import Picture, Sample, Thought, Turn, Wish, shown_in, thought_of, words_of
 from diptych.errors import Problem, RequestError, SpecError
 from diptych.spec.model import Prompt
 from diptych.tokenizers.text import TextTokenizer
@@ -88,28 +88,35 @@ class PromptBuilder:
     def painting(self, wish: Wish, queries: int, *, image_tokens: int | None = None, learning: bool = False) -> Encoded:
         """Encode a request for a picture: the user's turn, the assistant's opened, the paint token, the queries.
 
+        What was thought about the request stands before the paint token, and is to be learned.
+
         Args:
-            wish: a prompt, or an instruction and the pictures that it is about.
+            wish: a prompt, or a request with pictures that it is about, or a thought.
             queries: how many latent queries end the sequence.
             image_tokens: how many backbone tokens one of these pictures takes; None for a backbone that does not read
                 them, which gets the words alone.
             learning: makes no difference, unless the form has the switch `closed_turn` of reference numerics.
         """
-        if not words_of(wish).strip():
-            raise RequestError("the prompt is empty; say what to paint, for example 'a red heart'")
-        ids: list[int] = []
-        learned: list[bool] = []
-        spans: list[Span] = []
-        system = self.form.system if self.form.paint_system is None else self.form.paint_system
-        said = self.request(wish, pictures=image_tokens is not None)
-        for turn in self._started(ids, learned, [Turn("user", said)], system):
-            self._turn(turn, image_tokens or 0, ids, learned, spans)
-        opening, _, closing = self._template("assistant")
-        self._add(ids, learned, [*opening, *closing] if learning and self.form.closed_turn else opening)
+        ids, learned, spans = self._asked(wish, image_tokens)
+        thought = thought_of(wish)
+        self._add(ids, learned, self._thought(thought) if thought else [], True)
+        self._add(ids, learned, self._template("assistant")[2] if learning and self.form.closed_turn else [])
         opens = (self.form.paint_open, self.form.paint_scale)
         self._add(ids, learned, [self.tokenizer.id_of(token) for token in opens if token])
         self._add(ids, learned, [self.tokenizer.id_of(self.form.query_pad)] * queries)
         return Encoded(tuple(ids), tuple(learned), tuple(spans), queries)
+
+    def thinking(self, wish: Wish, *, image_tokens: int | None = None) -> Encoded:
+        """Encode a request for a picture as far as the token that starts a thought about it; see `painting`."""
+        ids, learned, spans = self._asked(wish, image_tokens)
+        self._add(ids, learned, [self.tokenizer.id_of(self.form.think_open)])
+        return Encoded(tuple(ids), tuple(learned), tuple(spans))
+
+    def learned(self, sample: Sample, image_tokens: int) -> Encoded:
+        """Encode a sample of which what the assistant says is to be learned: aloud, or in thought before a picture."""
+        if sample.only_paints():
+            return self.painting(sample.wish(), 0, image_tokens=image_tokens, learning=True)
+        return self.conversation(sample.turns, image_tokens)
 
     def painted(self) -> list[int]:
         """Return the ids after a picture that was made of ids: what closes it, and what closes the turn."""
@@ -139,6 +146,20 @@ class PromptBuilder:
             close = self.tokenizer.id_of(self.form.think_close)
             said = said[said.index(close) + 1 :] if close in said else said
         return said
+
+    def _asked(self, wish: Wish, image_tokens: int | None) -> tuple[list[int], list[bool], list[Span]]:
+        """Encode a request for a picture, and open the assistant's turn: -> ids, learned ones, pictures."""
+        if not words_of(wish).strip():
+            raise RequestError("the prompt is empty; say what to paint, for example 'a red heart'")
+        ids: list[int] = []
+        learned: list[bool] = []
+        spans: list[Span] = []
+        system = self.form.system if self.form.paint_system is None else self.form.paint_system
+        said = self.request(wish, pictures=image_tokens is not None)
+        for turn in self._started(ids, learned, [Turn("user", said)], system):
+            self._turn(turn, image_tokens or 0, ids, learned, spans)
+        self._add(ids, learned, self._template("assistant")[0])
+        return ids, learned, spans
 
     def _started(self, ids: list[int], learned: list[bool], turns: Sequence[Turn], system: str) -> list[Turn]:
         """Put the first token, and return the turns with the system's before them."""

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 
 import torch
 from torch import Generator, Tensor
 
 
-def generators(seeds: Sequence[int]) -> list[Generator]:
-    """Make one CPU generator a sample, so that results do not depend on the device or on the batch."""
-    return [Generator().manual_seed(seed) for seed in seeds]
+def generators(seeds: Sequence[int], purpose: str = "") -> list[Generator]:
+    """Make one CPU generator a sample, so that results do not depend on the device or on the batch.
+
+    Generators for another `purpose` draw numbers that have nothing to do with those of the same seed without one.
+    """
+    return [Generator().manual_seed(_mixed(seed, purpose) if purpose else seed) for seed in seeds]
+
+
+def _mixed(seed: int, purpose: str) -> int:
+    return int.from_bytes(blake2b(f"{purpose} {seed}".encode(), digest_size=7).digest(), "big")
 
 
 def noise(shape: Sequence[int], own: Sequence[Generator], *, like: Tensor) -> Tensor:

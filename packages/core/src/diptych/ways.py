@@ -13,7 +13,8 @@ from torch import Tensor
 from diptych.assembly import Assembly
 from diptych.conditions.readout import Readout, read
 from diptych.data.preprocess import to_pixels
-from diptych.data.sample import Edit, Picture, Wish
+from diptych.data.sample import Picture, Request, Wish, shown_in, thought_of, words_of
+from diptych.decoding import thoughts_about
 from diptych.errors import RequestError
 from diptych.importing.origin import Origin
 from diptych.painted_space import painted_space
@@ -230,6 +231,18 @@ class Ways:
             )
         return self.normalise(step, sequences.shown.features(self.spec.step(step).target)).detach()
 
+    def considered(self, wishes: Sequence[Wish], seeds: Sequence[int], album: Album | None = None) -> list[Wish]:
+        """Think about each wish that nothing was thought about yet, if the spec says so: -> wishes with thoughts."""
+        bare = [place for place, wish in enumerate(wishes) if thought_of(wish) is None]
+        found = list(wishes)
+        if self.spec.think is None or not bare:
+            return found
+        self._need("backbone", "text")
+        asked, own = [wishes[place] for place in bare], [seeds[place] for place in bare]
+        for place, thought in zip(bare, thoughts_about(self, asked, own, self.spec.think, album), strict=True):
+            found[place] = Request(words_of(wishes[place]), shown_in(wishes[place]), thought)
+        return found
+
     def painting(
         self, wishes: Sequence[Wish], step: str, *, learning: bool = False, album: Album | None = None
     ) -> Sequences:
@@ -252,8 +265,9 @@ class Ways:
     def features(self, wishes: Sequence[Wish], seeds: Sequence[int], negatives: Sequence[str] | None = None) -> Tensor:
         """Sample the target that is decoded, in the vision part's own units: -> [b n c], or ids [b n].
 
-        Negative prompts, one a wish, stand in the place of the null condition in every step that reads prompts and
-        has guidance; for an edit, beside the pictures that it starts from, and before the ids that earlier steps wrote.
+        A model that thinks before it paints does so first. Negative prompts, one a wish, stand in the place of the null
+        condition in every step that reads prompts and has guidance; for an edit, beside the pictures that it starts
+        from, and before the ids that earlier steps wrote. Nothing is thought about them.
 
         Raises:
             RequestError: if there are negative prompts, and no step that reads prompts has guidance; if the model
@@ -262,6 +276,7 @@ class Ways:
         if negatives and not any(map(self._takes_negatives, self.spec.generate)):
             raise RequestError("negative prompts act through guidance, and no step that reads prompts has any here")
         album, many = Album.of(self, wishes), len(wishes)
+        wishes = self.considered(wishes, seeds, album)
         away = [_instead(wish, no) for wish, no in zip(wishes, negatives or (), strict=False)]
         made: dict[str, Tensor] = {}
         wanted = (self.spec.painted or self.spec.generate[-1]).name
@@ -314,5 +329,5 @@ class Ways:
 
 
 def _instead(wish: Wish, text: str) -> Wish:
-    """Say something else about the same pictures."""
-    return Edit(text, wish.pictures) if isinstance(wish, Edit) else text
+    """Say something else about the same pictures, and think nothing."""
+    return Request(text, shown_in(wish)) if shown_in(wish) else text

@@ -6,7 +6,7 @@ from core_cases.small import model_data, model_spec
 from core_cases.text import with_text
 
 import diptych
-from diptych.data.sample import Edit, Sample, Turn
+from diptych.data.sample import Request, Sample, Turn
 from diptych.data.squares import Squares
 from diptych.errors import RequestError
 from diptych.objectives.answer import noised
@@ -122,7 +122,7 @@ def test_the_picture_to_make_is_the_last_one_not_one_that_was_shown():
     shown, made = (sample("ask", index).picture() for index in (0, 1))
     edit = batch(model, Sample.edit("make it another", [shown], made))
     loss = Paint().build()(edit, torch.Generator())["paint"]
-    condition, mask = model.conditions(model.painting([Edit("make it another", (shown,))], "features"), "features")
+    condition, mask = model.conditions(model.painting([Request("make it another", (shown,))], "features"), "features")
     target = model.targets("features", model.pixels("eye", [made]))
     assert torch.equal(loss, model.parts.step("features")["head"].loss(target, condition, mask, None).mean())
     plain = model.conditions(model.painting(["make it another"], "features"), "features")[0]

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from diptych.cli.options import load_model, readable
-from diptych.cli.painted import check_request, painting_options, write_painted
+from diptych.cli.painted import check_request, painting_options, thoughts_before, write_painted
 from diptych.errors import RequestError
 
 
@@ -25,6 +25,7 @@ def command(
     out: Path,
     scale: int,
     negative: str | None,
+    thought: str | None,
     seed: int,
     device: str,
     dtype: str,
@@ -37,7 +38,7 @@ def command(
       diptych edit models/next-edit cat.png "make the cat blue" --n 4 --out out
     """
     instruction = readable((instruction,))[0]
-    negative = readable((negative,))[0] if negative is not None else None
+    negative, thought = (None if each is None else readable((each,))[0] for each in (negative, thought))
     if os.path.isfile(instruction):  # noqa: PTH113 - Path.is_file raises for a text longer than names may be
         raise RequestError(
             f"'{instruction}' stands where the instruction belongs, and is a file; say last what to change"
@@ -46,11 +47,15 @@ def command(
 
     from diptych.cli.progress import counted
     from diptych.data.preprocess import open_picture
-    from diptych.spec.abilities import must_edit
+    from diptych.spec.abilities import must_edit, must_edit_thoughtfully
 
     shown = [open_picture(each) for each in pictures]
-    painter = load_model(model, device, dtype, must_edit)
+    painter = load_model(model, device, dtype, must_edit if thought is None else must_edit_thoughtfully)
+    said, seeds, about = [instruction] * n, [seed + j for j in range(n)], [shown] * n
+    thoughts = thoughts_before(painter, said, seeds, thought, pictures=about)
     with counted("painting") as progress:
-        painted = painter.edit(shown, instruction, n=n, seed=seed, negative=negative, progress=progress)
+        painted = painter.edit(about, said, seed=seeds, negative=negative, thoughts=thoughts, progress=progress)
     facts = {"edited": ", ".join(each.name for each in pictures), **({"negative": negative} if negative else {})}
-    write_painted(painter, painted, [instruction], facts, n=n, seed=seed, out=out, scale=scale, as_json=as_json)
+    write_painted(
+        painter, painted, [instruction], facts, thoughts, n=n, seed=seed, out=out, scale=scale, as_json=as_json
+    )

@@ -33,10 +33,16 @@ def written_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def painting_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add --n, --negative and the `written_options`."""
+    """Add --n, --negative, --thought and the `written_options`."""
+    thought = click.option(
+        "--thought",
+        default=None,
+        metavar="TEXT",
+        help="In the place of what the model thinks before it paints.",
+    )
     negative = click.option("--negative", default=None, metavar="PROMPT", help="What guidance leads away from.")
     many = click.option("--n", default=1, show_default=True, help="Pictures a prompt.")
-    return many(negative(written_options(function)))
+    return many(negative(thought(written_options(function))))
 
 
 def check_request(n: int, out: Path) -> None:
@@ -51,11 +57,26 @@ def check_request(n: int, out: Path) -> None:
     check_writable(out, "--out")
 
 
+def thoughts_before(
+    painter: UnifiedModel, prompts: Sequence[str], seeds: Sequence[int], given: str | None, **pictures: Any
+) -> list[str] | None:
+    """Return a thought for each prompt: the one `given`, or the model's own; None if it does not think."""
+    from diptych.cli.progress import working
+
+    if given is not None:
+        return [given] * len(prompts)
+    if painter.spec.think is None:
+        return None
+    with working("thinking"):
+        return painter.think(prompts, seed=seeds, **pictures)
+
+
 def write_painted(
     painter: UnifiedModel,
     pictures: Sequence[Image.Image],
     prompts: Sequence[str],
     facts: Mapping[str, str],
+    thoughts: Sequence[str] | None = None,
     *,
     n: int,
     seed: int,
@@ -63,7 +84,9 @@ def write_painted(
     scale: int,
     as_json: bool,
 ) -> None:
-    """Write `n` pictures a prompt, and say where they are; `facts` stand in each PNG, beside prompt, seed and spec.
+    """Write `n` pictures a prompt, and say where they are.
+
+    `facts` stand in each PNG, beside prompt, seed and spec, and so does the thought that it was painted from.
 
     Raises:
         OutputError: if the folder cannot be made.
@@ -79,13 +102,15 @@ def write_painted(
     for index, picture in enumerate(pictures):
         prompt, own_seed = prompts[index // n], seed + index % n
         path = out / f"{index // n:03d}-{own_seed}.png"
-        save_png(picture, path, {"prompt": prompt, **facts, "seed": str(own_seed), "spec": mark}, scale)
-        rows.append({"file": str(path), "prompt": prompt, "seed": own_seed})
+        thought = {"thought": thoughts[index]} if thoughts else {}
+        save_png(picture, path, {"prompt": prompt, **thought, **facts, "seed": str(own_seed), "spec": mark}, scale)
+        rows.append({"file": str(path), "prompt": prompt, **thought, "seed": own_seed})
     sheet = out / "sheet.png"
     save_png(contact_sheet(pictures, list(prompts), n), sheet, {"spec": mark})
     if as_json:
         print_json({"pictures": rows, "sheet": str(sheet), "spec": mark})
         return
     for row in rows:
-        click.echo(f"{row['file']}  {row['prompt']}")
+        thinking = f"  ({row['thought']})" if thoughts else ""
+        click.echo(f"{row['file']}  {row['prompt']}{thinking}")
     click.echo(str(sheet))

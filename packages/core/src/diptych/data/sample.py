@@ -16,7 +16,7 @@ Picture = Image.Image | np.ndarray
 
 @frozen
 class Thought:
-    """What the assistant says to itself before it answers: learned like an answer, left out of what it says."""
+    """What the assistant says to itself before it answers or paints: learned, and left out of what it says."""
 
     text: str
 
@@ -26,15 +26,16 @@ Exchange = tuple[str, *tuple[str | Thought, ...]]
 
 
 @frozen(eq=False)
-class Edit:
-    """A request to paint from pictures: the instruction, and the pictures that it is about."""
+class Request:
+    """A request to paint that is more than a prompt: with pictures that it is about, or a thought about it."""
 
     text: str
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Picture, ...] = ()
+    thought: Thought | None = None
 
 
-Wish = str | Edit
-"""What is asked to be painted: a prompt, or an edit."""
+Wish = str | Request
+"""What is asked to be painted: a prompt alone, or a request."""
 
 
 def words_of(wish: Wish) -> str:
@@ -45,6 +46,11 @@ def words_of(wish: Wish) -> str:
 def shown_in(wish: Wish) -> tuple[Picture, ...]:
     """Return the pictures that a wish starts from; none for a prompt."""
     return () if isinstance(wish, str) else wish.pictures
+
+
+def thought_of(wish: Wish) -> Thought | None:
+    """Return what was thought about a wish before it is painted; None if nothing was, yet."""
+    return None if isinstance(wish, str) else wish.thought
 
 
 @frozen(eq=False)
@@ -71,9 +77,10 @@ class Sample:
     facts: Mapping[str, Any] = field(factory=dict)
 
     @staticmethod
-    def paint(prompt: str, picture: Picture, **facts: Any) -> Sample:
-        """Make a sample that asks for a picture."""
-        return Sample((Turn("user", (prompt,)), Turn("assistant", (picture,))), facts)
+    def paint(prompt: str, picture: Picture, thought: Thought | None = None, **facts: Any) -> Sample:
+        """Make a sample that asks for a picture, with the thought that comes before it, if one does."""
+        thoughts = (thought,) if thought else ()
+        return Sample((Turn("user", (prompt,)), Turn("assistant", (*thoughts, picture))), facts)
 
     @staticmethod
     def edit(instruction: str, references: Sequence[Picture], picture: Picture, **facts: Any) -> Sample:
@@ -100,10 +107,21 @@ class Sample:
         return made[-1] if made else None
 
     def wish(self) -> Wish:
-        """Return what the picture of the last turn is asked for with: the words and pictures of the turn before it."""
-        asked = self.turns[-2]
-        return Edit(asked.text(), tuple(asked.pictures())) if asked.pictures() else asked.text()
+        """Return what the picture of the last turn is made from.
 
-    def has_answer(self) -> bool:
-        """Say whether an assistant turn has text to learn."""
-        return any(turn.role == "assistant" and turn.text() for turn in self.turns)
+        It is the words and pictures of the turn before it, and the thought that stands before the picture.
+        """
+        asked = self.turns[-2]
+        thought = next((each for each in self.turns[-1].content if isinstance(each, Thought)), None)
+        if thought or asked.pictures():
+            return Request(asked.text(), tuple(asked.pictures()), thought)
+        return asked.text()
+
+    def only_paints(self) -> bool:
+        """Say whether the last turn makes a picture and says nothing aloud beside it."""
+        return self.picture_to_make() is not None and not self.turns[-1].text()
+
+    def has_answer(self, *, thoughts: bool = False) -> bool:
+        """Say whether an assistant turn has text to learn, thoughts before a picture among it if they are asked for."""
+        said = any(turn.role == "assistant" and turn.text() for turn in self.turns)
+        return said or (thoughts and self.only_paints() and thought_of(self.wish()) is not None)

@@ -1,4 +1,4 @@
-"""Next-token loss on the assistant's text."""
+"""Next-token loss on the assistant's text and thoughts."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ class AnswerObjective(nn.Module):
     def forward(self, batch: Batch, generator: Generator) -> dict[str, Tensor]:
         """Compute the loss over the samples that have an answer: -> {"answer": scalar}, or nothing."""
         model = batch.model
-        chosen = [row for row, sample in enumerate(batch.samples) if sample.has_answer()]
+        thoughts = bool(model.spec.prompt.think_open)
+        chosen = [row for row, sample in enumerate(batch.samples) if sample.has_answer(thoughts=thoughts)]
         if not chosen:
             return {}
         if model.spec.text is None:
             raise RequestError(
                 "`answer` trains through the text head; put `text: {type: next-token}` into the model spec"
             )
-        pictured = [row for row in chosen if batch.samples[row].picture() is not None]
-        tokens = None
-        if pictured:
+        shown, tokens = batch.read(chosen), None
+        if shown:
             if model.spec.understand is None:
                 raise RequestError("these samples show pictures, but the model spec has no `understand`")
             features = batch.features(model.spec.understand.encoder)
-            tokens = model.reading_tokens(features[batch.shown(pictured)])
+            tokens = model.reading_tokens(features[shown])
         length = 0 if tokens is None else tokens.shape[1]
-        sequences = model.sequences([model.prompts.conversation(batch.samples[row].turns, length) for row in chosen])
+        sequences = model.sequences([model.prompts.learned(batch.samples[row], length) for row in chosen])
         if self.noising:
             kept = model.prompts.token_ids().values()
             sequences = noised(sequences, self.noising, torch.tensor(list(kept)), generator)

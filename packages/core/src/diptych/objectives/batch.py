@@ -57,9 +57,13 @@ class Batch:
         """Return where the last picture of each chosen sample, the one to be made, stands among `pictures`."""
         return self._indices([self._places[row][-1] for row in chosen])
 
-    def shown(self, chosen: Sequence[int]) -> Tensor:
-        """Return where all pictures of the chosen samples stand among `pictures`, in order."""
-        return self._indices([place for row in chosen for place in self._places[row]])
+    def read(self, chosen: Sequence[int]) -> list[int]:
+        """Return where the pictures of the chosen samples that are read stand among `pictures`, in order.
+
+        They are all of a sample's, but for the one to be made where nothing is said of it.
+        """
+        ends = {row: -1 if self.samples[row].only_paints() else None for row in chosen}
+        return [place for row in chosen for place in self._places[row][: ends[row]]]
 
     def _indices(self, places: list[int]) -> Tensor:
         return torch.tensor(places, dtype=torch.long, device=self.model.device)

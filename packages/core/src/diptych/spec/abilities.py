@@ -33,6 +33,17 @@ def must_paint(spec: ModelSpec) -> None:
         raise RequestError(f"'{spec.name}' does not paint: its spec has no `generate` and `decode`")
 
 
+def must_think(spec: ModelSpec) -> None:
+    """Refuse a model that does not think before it paints.
+
+    Raises:
+        RequestError: saying what its spec lacks.
+    """
+    must_paint(spec)
+    if not spec.think:
+        raise RequestError(f"'{spec.name}' does not think before it paints: its spec has no `think`")
+
+
 def must_look(spec: ModelSpec) -> None:
     """Refuse a model in which nothing looks at the pictures that a request starts from.
 
@@ -50,6 +61,12 @@ def must_edit(spec: ModelSpec) -> None:
     """Refuse a model that makes no pictures from pictures and words; see `must_paint` and `must_look`."""
     must_paint(spec)
     must_look(spec)
+
+
+def must_edit_thoughtfully(spec: ModelSpec) -> None:
+    """Refuse a model that does not edit, or does not think before it; see `must_edit` and `must_think`."""
+    must_edit(spec)
+    must_think(spec)
 
 
 def must_reconstruct(spec: ModelSpec) -> None:

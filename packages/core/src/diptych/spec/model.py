@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from attrs import frozen
+from attrs import frozen, validators
 
 from diptych.spec.part import PartSpec, Slot, deviation, setting
 
@@ -95,7 +95,7 @@ class Prompt:
     paint_close: str = setting("token after a picture that was made of ids; empty for none", default="")
     query_pad: str = setting("token standing for one latent query", default="<|query_pad|>")
     think_open: str = setting("token that starts a thought of the assistant; empty for none", default="")
-    think_close: str = setting("token that ends a thought", default="")
+    think_close: str = setting("token that ends a thought; needed with `think_open`", default="")
     closed_turn: bool | None = deviation(
         "in training, close the assistant's empty turn before a picture to be made, as BLIP3-o does: what is learned "
         "then stands two tokens after what is asked for"
@@ -127,6 +127,20 @@ class Understand:
 
     encoder: str = setting("a name under `vision`, or `backbone` for its own tower")
     connector: Annotated[PartSpec, Slot("connector")] | None = setting("features -> backbone width", default=None)
+
+
+@frozen
+class Think:
+    """How the model thinks before it paints: it writes a thought about the request, which conditions then read too.
+
+    It is learned by `answer` from samples that have such a thought, and `paint` reads it there. A text head and the
+    tokens `think_open` and `think_close` of the prompt form are needed.
+    """
+
+    temperature: float = setting(
+        "divides the logits that words are drawn by; 0 takes the likeliest", default=1.0, check=validators.ge(0)
+    )
+    max_tokens: int = setting("most tokens of a thought", default=256, check=validators.ge(1))
 
 
 @frozen
@@ -166,6 +180,7 @@ class ModelSpec:
     ] = setting("encoders, autoencoders and image tokenizers, by a name of yours", factory=dict)
     understand: Understand | None = setting("how pictures are read", default=None)
     text: Annotated[PartSpec, Slot("head")] | None = setting("the text head", default=None)
+    think: Think | None = setting("what is thought before a picture is painted; nothing unless given", default=None)
     generate: tuple[GenerateStep, ...] = setting("the steps of making a picture, in order", default=())
     decode: Decode | None = setting("how a target becomes pixels", default=None)
     numerics: Literal["clean", "reference"] = setting(

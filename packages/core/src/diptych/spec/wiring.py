@@ -157,6 +157,7 @@ def _bad_references(spec: ModelSpec) -> Iterator[Problem]:
             yield Problem(path, f"'{name}' is not there{suggest(name, known)}{there}", "reference")
 
     yield from _bad_text(spec)
+    yield from _bad_thoughts(spec)
     vision, steps = list(spec.vision), [step.name for step in spec.generate]
     for path, name in [*(("vision", name) for name in vision), *(("generate", name) for name in steps)]:
         yield from bad_name(f"{path}.{name}", name)
@@ -247,6 +248,23 @@ def _bad_text(spec: ModelSpec) -> Iterator[Problem]:
         yield Problem(
             "backbone", "missing: a tokenizer alone says nothing; leave both out for a model without text", "missing"
         )
+
+
+def _bad_thoughts(spec: ModelSpec) -> Iterator[Problem]:
+    """See that a thought has its two tokens, and that a model which thinks before it paints can write."""
+    marks = {name: getattr(spec.prompt, name) for name in ("think_open", "think_close")}
+    lacking = [name for name, token in marks.items() if not token]
+    if len(lacking) == 1:
+        yield Problem(f"prompt.{lacking[0]}", "missing: a thought has a token that starts it and one that ends it")
+    if spec.think is None:
+        return
+    if not spec.generate:
+        yield Problem("think", "it comes before painting; give `generate`, or leave it out", "missing")
+    if spec.text is None:
+        yield Problem("think", "a thought is text; give `text: {type: next-token}`, or leave it out", "missing")
+    if len(lacking) == 2:
+        message = "a thought needs `think_open` and `think_close` in `prompt`, special tokens that stand around it"
+        yield Problem("think", message, "missing")
 
 
 def _rows(ports: dict[str, Ports], table: SizeTable) -> Iterator[PortRow]:

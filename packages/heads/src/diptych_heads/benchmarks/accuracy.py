@@ -85,11 +85,10 @@ def painter(
 
     model = diptych.load(checkpoint)
     wanted = model.spec.step(step) if step else model.spec.generate[-1]
-    with torch.inference_mode():
-        condition, mask = model.conditions(model.painting(prompts, wanted.name), wanted.name)
-    condition = condition.repeat_interleave(seeds, dim=0)
-    mask = None if mask is None else mask.repeat_interleave(seeds, dim=0)
     own = [seed for _ in prompts for seed in range(seeds)]
+    with torch.inference_mode():
+        wishes = model.considered([prompt for prompt in prompts for _ in range(seeds)], own)
+        condition, mask = model.conditions(model.painting(wishes, wanted.name), wanted.name)
     head: Any = model.parts.step(wanted.name)["head"]
     built: Any = wanted.guidance.build() if wanted.guidance else None
     count = [0]
