@@ -152,7 +152,9 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
         )
     ],
     "dataset/squares": [{"image_size": 16, "task": task} for task in ("ask", "paint", "edit")],
-    "dataset/emoji-scenes": [{"task": task} for task in ("ask", "paint", "imagine")],
+    "dataset/emoji-scenes": [
+        {"task": task, "think": think} for task in ("ask", "paint", "imagine") for think in (False, True)
+    ],
     "dataset/easy-vqa": {},
 }
 FREE = {
@@ -173,6 +175,7 @@ SPEC_ONLY: dict[str, dict[str, Any]] = {
     "objective/contrastive-sigmoid": {"encoder": "eye"},
     "metric/emoji-questions": {},
     "metric/emoji-captions": {},
+    "metric/emoji-plans": {},
     "metric/emoji-painting": {},
     "metric/emoji-diversity": {},
     "metric/emoji-speed": {},

@@ -38,24 +38,25 @@ def main() -> None:
         "# What the pocket model paints",
         "",
         f"The first {EACH} prompts of every category that a seed draws, one picture each: none is picked, none is left",
-        "out. Below a sheet stands what the judge finds wrong. Written by `examples/emoji/scripts/write_samples.py`.",
+        "out. Below a sheet stands what the judge finds wrong, behind the plan that the model wrote before it painted.",
+        "Written by `examples/emoji/scripts/write_samples.py`.",
         "",
     ]
     for split, title in TITLES.items():
         page += [f"## {title}", ""]
         records = prompts(split, EACH, SEED)
-        pictures = model.generate(
-            [record["prompt"] for record in records], seed=range(SEED, SEED + len(records))
-        )
+        wanted, seeds = [record["prompt"] for record in records], range(SEED, SEED + len(records))
+        plans = model.think(wanted, seed=seeds)
+        pictures = model.generate(wanted, seed=seeds, thoughts=plans)
         verdicts = judge([np.asarray(each) for each in pictures], records)
         groups = defaultdict(list)
-        for record, picture, verdict in zip(records, pictures, verdicts, strict=True):
-            groups[record["tag"]].append((record["prompt"], picture, verdict))
+        for record, plan, picture, verdict in zip(records, plans, pictures, verdicts, strict=True):
+            groups[record["tag"]].append((record["prompt"], plan, picture, verdict))
         for tag, own in groups.items():
             name = f"samples-{split}-{tag}.png".replace("_", "-")
             draw(own, name)
             cover += own[:ON_COVER]
-            right = sum(verdict.correct for _, _, verdict in own)
+            right = sum(verdict.correct for *_, verdict in own)
             said = tag.replace("_", " ")
             page += [
                 f"### {said}: {right} of {len(own)}",
@@ -64,16 +65,18 @@ def main() -> None:
                 "",
             ]
             page += [
-                f"- *{prompt}*: {verdict.reason}" for prompt, _, verdict in own if verdict.reason
+                f"- *{prompt}* ({plan}): {verdict.reason}"
+                for prompt, plan, _, verdict in own
+                if verdict.reason
             ]
             page += [""]
     draw(cover, "painted.png")
     (DOCS / "samples.md").write_text("\n".join(page).rstrip() + "\n", encoding="utf-8")
 
 
-def draw(painted: Sequence[tuple[str, Image, Verdict]], name: str) -> None:
+def draw(painted: Sequence[tuple[str, str, Image, Verdict]], name: str) -> None:
     """Write a sheet of pictures with their prompts."""
-    sheet = gallery([picture for _, picture, _ in painted], [prompt for prompt, _, _ in painted])
+    sheet = gallery([each[2] for each in painted], [each[0] for each in painted])
     sheet.convert("P", colors=128).save(DOCS / "pictures" / name, optimize=True)
 
 

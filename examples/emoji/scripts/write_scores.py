@@ -22,6 +22,8 @@ TITLES = {
     "easy-vqa": "easy-VQA, test split",
     "captions": "captions, exact set of things and counts",
     "reconstruction": "judge: pictures decoded from true features",
+    "plans": "plans before painting: what was asked for, and where",
+    "plans-unseen": "plans before painting: unseen pairs and coloured shapes",
     "painting": "judge: painted, GenEval format, mean of six categories",
     "painting-unseen": "judge: painted, unseen pairs and coloured shapes",
     "diversity": "how much pictures of one prompt differ",
@@ -30,6 +32,8 @@ TITLES = {
 SHOWN_WHOLE = (
     "questions",
     "reconstruction",
+    "plans",
+    "plans-unseen",
     "painting",
     "painting-unseen",
     "diversity",

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from diptych.data.sample import Thought
 from diptych_emoji.datasets import EmojiScenes
 from diptych_emoji.phrases import COUNTS
+from diptych_emoji.prompts import every, record_of
 from diptych_emoji.questions import KINDS, question
 from diptych_emoji.scenes import Placement, Scene, sample_scene
-from diptych_emoji.thoughts import NOWHERE, located, looked_up
+from diptych_emoji.scoring.plans import fulfils
+from diptych_emoji.thoughts import NOWHERE, located, looked_up, planned, quadrant
 
 
 SCENE = Scene(
@@ -72,6 +74,39 @@ def test_answers_follow_from_thoughts(seed: int, kind: str) -> None:
         first, second = (set(each[0].split()) for each in places)
         relation = next(s for s in ("left", "right", "above", "below") if s in asked.text.split())
         assert (relation in first and relation not in second) == (asked.answer == "yes")
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(deadline=None)
+def test_a_plan_is_read_as_it_is_written(seed: int) -> None:
+    scene = sample_scene(np.random.default_rng(seed), "any")
+    placed = [(quadrant(each), each.label) for each in scene.placements]
+    assert planned(located(scene)) == sorted(placed)
+    assert fulfils(planned(located(scene)), record_of(scene))
+
+
+@pytest.mark.parametrize("said", ["", "taxi", "above taxi", "above left", "above left cow", "ok"])
+def test_what_is_no_plan_is_none(said: str) -> None:
+    assert planned(said) is None
+
+
+@pytest.mark.parametrize(
+    ("thought", "right"),
+    [
+        ("above left key, above right taxi", True),
+        ("above left key, below right taxi", True),
+        ("below left taxi, below right key", False),  # wrongly placed
+        ("above left key, below left taxi", False),
+        ("above left key", False),  # a thing is missing
+        ("above left key, above right taxi, below left taxi", False),  # one too many
+        ("above left key, above left taxi", False),  # one place
+        ("key, taxi", False),
+    ],
+)
+def test_a_plan_fulfils_what_was_asked_for(thought: str, right: bool) -> None:
+    wanted = (r for r, labels in every("position") if labels == ["key", "taxi"])
+    record = next(r for r in wanted if "left of" in r["prompt"])
+    assert fulfils(planned(thought), record) == right
 
 
 def test_what_is_to_be_painted_is_planned_where_it_stands() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from diptych_emoji.scoring.captions import CaptionsMetric
     from diptych_emoji.scoring.diversity import DiversityMetric
     from diptych_emoji.scoring.painting import PaintingMetric, ReconstructionMetric
+    from diptych_emoji.scoring.plans import PlansMetric
     from diptych_emoji.scoring.speed import SpeedMetric
 
 _COUNT = validators.ge(1)
@@ -89,6 +90,21 @@ class Painting(PartSpec):
         from diptych_emoji.scoring.painting import PaintingMetric
 
         return PaintingMetric(self)
+
+
+@frozen
+class Plans(PartSpec):
+    """What is thought before painting, against what was asked for; of models that think."""
+
+    kind: ClassVar[str] = "metric"
+    per_tag: int = setting("prompts a category", default=20, check=_COUNT)
+    split: Literal["seen", "unseen"] = setting("contents of the prompts", default="seen")
+
+    def build(self) -> PlansMetric:
+        """Make the metric."""
+        from diptych_emoji.scoring.plans import PlansMetric
+
+        return PlansMetric(self)
 
 
 @frozen

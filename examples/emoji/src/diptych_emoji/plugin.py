@@ -46,6 +46,9 @@ def diptych_register_metric() -> list[Component]:
             "emoji-painting", "diptych_emoji.metrics:Painting", "painted pictures under the judge"
         ),
         Component(
+            "emoji-plans", "diptych_emoji.metrics:Plans", "thoughts before painting, read as plans"
+        ),
+        Component(
             "emoji-reconstruction",
             "diptych_emoji.metrics:Reconstruction",
             "decoded true features under the judge",

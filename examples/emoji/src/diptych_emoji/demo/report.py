@@ -40,7 +40,8 @@ def write_report(
 <style>{_STYLE}</style>
 <h1>{escape(model.spec.name)}</h1>
 <p>One small model, assembled from a YAML file. It paints from text and answers questions about pictures.
-Nothing here is picked: these are the first prompts and scenes of this seed.
+Nothing here is picked: these are the first prompts and scenes of this seed. Below a prompt stands the plan that the
+model wrote before it painted, if it does.
 <small>spec {spec_hash(model.spec)}</small></p>
 <h2>Painted: the judge accepts {good} of {len(painted)}</h2>
 <p>The judge is a frozen ImageNet network with prototypes of another drawing style; it took no part in training.</p>
@@ -57,7 +58,8 @@ Nothing here is picked: these are the first prompts and scenes of this seed.
 
 def _painted(each: Painted) -> str:
     mark, word = ("ok", "accepted") if each.verdict.correct else ("no", each.verdict.reason)
-    caption = f"{escape(each.prompt)}<br><span class='{mark}'>{escape(word)}</span>"
+    plan = f"<br><small>{escape(each.thought)}</small>" if each.thought else ""
+    caption = f"{escape(each.prompt)}{plan}<br><span class='{mark}'>{escape(word)}</span>"
     image = f"<img alt='{escape(each.prompt)}' src='{_data(each.picture)}'>"
     return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
 

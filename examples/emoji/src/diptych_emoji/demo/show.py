@@ -42,16 +42,19 @@ class Answered:
 
 @frozen(eq=False)
 class Painted:
-    """A prompt, the picture painted from it, and the judge's word."""
+    """A prompt, what was thought about it, the picture painted from both, and the judge's word."""
 
     prompt: str
+    thought: str
     tag: str
     picture: Image.Image
     verdict: Verdict
 
     def line(self) -> str:
         """Write it as a line of text."""
-        return f"  {'ok ' if self.verdict.correct else '-- '} {self.prompt}  {self.verdict.reason}"
+        plan = f"  ({self.thought})" if self.thought else ""
+        mark = "ok " if self.verdict.correct else "-- "
+        return f"  {mark} {self.prompt}{plan}  {self.verdict.reason}"
 
 
 def answer_some(model: UnifiedModel, seed: int, scenes: int = 8, each: int = 4) -> list[Answered]:
@@ -73,14 +76,18 @@ def paint_some(model: UnifiedModel, seed: int, out: Path, per_tag: int = 3) -> l
     records = [*prompts("seen", per_tag, seed), *prompts("unseen", per_tag, seed)]
     wanted = [record["prompt"] for record in records]
     seeds = range(10_000 * seed, 10_000 * seed + len(wanted))
-    pictures = model.generate(wanted, seed=seeds)
+    thoughts = model.think(wanted, seed=seeds) if model.spec.think else None
+    pictures = model.generate(wanted, seed=seeds, thoughts=thoughts)
+    thoughts = thoughts or [""] * len(wanted)
     mark = spec_hash(model.spec)
-    for own, prompt, picture in zip(seeds, wanted, pictures, strict=True):
-        facts = {"prompt": prompt, "seed": str(own), "spec": mark}
+    for own, prompt, thought, picture in zip(seeds, wanted, thoughts, pictures, strict=True):
+        facts = {"prompt": prompt, "thought": thought, "seed": str(own), "spec": mark}
         save_png(picture, out / f"{own:05d}.png", facts, scale=4)
     save_png(gallery(pictures, wanted), out / "sheet.png", {"spec": mark})
     verdicts = judge([np.asarray(picture) for picture in pictures], records)
     return [
-        Painted(record["prompt"], record["tag"], picture, verdict)
-        for record, picture, verdict in zip(records, pictures, verdicts, strict=True)
+        Painted(record["prompt"], thought, record["tag"], picture, verdict)
+        for record, thought, picture, verdict in zip(
+            records, thoughts, pictures, verdicts, strict=True
+        )
     ]
