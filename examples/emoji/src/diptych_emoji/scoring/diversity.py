@@ -35,7 +35,9 @@ class DiversityMetric:
         """Return the spread of features and of places, each with that of real scenes of the same prompts."""
         records, count = prompts("seen", self.spec.per_tag, seed), self.spec.pictures
         wanted = [record["prompt"] for record in records]
-        painted = arrays(model.generate(wanted, n=count, seed=seed)).reshape(
+        # one bad draw must not count for every prompt
+        seeds = [10_000 * seed + place * count for place in range(len(wanted))]
+        painted = arrays(model.generate(wanted, n=count, seed=seeds)).reshape(
             len(records), count, 64, 64, 3
         )
         shown = np.stack([_real(record, count, seed) for record in records])
