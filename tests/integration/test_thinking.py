@@ -9,10 +9,11 @@ from PIL import Image
 
 from diptych import build, load
 from diptych.cli.main import main
-from diptych.data.sample import Request, Sample, Thought
+from diptych.data.sample import Request, Sample, Thought, thought_of
 from diptych.errors import RequestError
 from diptych.objectives.batch import Batch
 from diptych.objectives.specs import Answer, Paint
+from diptych.prompt import PromptBuilder
 from diptych.spec.model import ModelSpec
 from diptych.spec.structure import structure
 
@@ -84,6 +85,16 @@ def test_a_thought_is_read_by_prompt_and_queries_and_no_other_request_reads_it()
     assert (first[0, -2:] - first[1, -2:]).abs().max() > 1e-4  # the queries, behind it
     alone = model.conditions(model.painting([one], "features"), "features")[0]
     torch.testing.assert_close(first[:1, -2:], alone[:, -2:], atol=1e-9, rtol=0)
+
+
+@torch.inference_mode()
+def test_nothing_is_thought_about_what_guidance_leads_away_from(monkeypatch):
+    model, seen, painting = build(spec()), [], PromptBuilder.painting
+    monkeypatch.setattr(
+        PromptBuilder, "painting", lambda self, wish, *a, **k: seen.append(wish) or painting(self, wish, *a, **k)
+    )
+    model.features([Request("a", thought=Thought("left")), "b"], [1, 2], ["no", "none"])
+    assert [thought_of(wish) is None for wish in seen] == [False, False, True, True]
 
 
 @torch.inference_mode()

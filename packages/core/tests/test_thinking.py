@@ -5,7 +5,7 @@ import pytest
 import torch
 from core_cases.examples import examples
 from core_cases.small import model_data
-from core_cases.text import Script, with_text
+from core_cases.text import Script, TiedText, with_text
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -193,6 +193,37 @@ def test_an_edit_is_thought_about_with_its_picture():
     assert np.array_equal(painted, model.edit(picture(0), "red", seed=1, thoughts=seen[1])[0])
 
 
+@torch.inference_mode()
+def test_the_first_word_is_drawn_at_the_temperature_from_the_numbers_of_the_seed():
+    for temperature in (0.1, 3.0):
+        model = build(temperature=temperature, max_tokens=1)
+        batch = model.sequences([model.prompts.thinking("a")])
+        logits = model.parts.text.logits(model.states(batch)[:, -1], model.parts.backbone)[0]
+        chances = (20 * logits / temperature).softmax(-1)
+        model.parts.text.logits = lambda states, backbone, own=model.parts.backbone: 20 * own.logits(states)
+        for seed in range(12):
+            (own,) = generators([seed], "thought")
+            wanted = model.tokenizer.decode([chances.multinomial(1, generator=own).item()]).strip()
+            assert model.think("a", seed=seed) == [wanted]
+
+
+class OftenStops(TiedText):
+    """Ends a thought after a few words, after more or fewer in each row."""
+
+    def logits(self, states, backbone):
+        scores = super().logits(states, backbone)
+        scores[..., TOKENIZER.id_of("<|thought|>")] += 4.0
+        return scores
+
+
+@torch.inference_mode()
+def test_a_thought_that_ended_is_not_gone_on_with_while_others_are():
+    model = build(OftenStops(), dtype=torch.float64, max_tokens=24)
+    together = model.think(["a"] * 12, seed=list(range(12)))
+    assert together == [model.think("a", seed=seed)[0] for seed in range(12)]
+    assert len({len(each) for each in together}) > 2
+
+
 def test_thoughts_are_drawn_from_numbers_of_their_own():
     plain, own, again = (torch.rand(4, generator=generators([5], purpose)[0]) for purpose in ("", "thought", "thought"))
     assert torch.equal(own, again)
@@ -222,5 +253,10 @@ def test_a_thought_has_its_price():
     for task in ("image generated", "training sample"):
         assert thinking.flops[task] > bare.flops[task]
     assert thinking.flops["image understood"] == bare.flops["image understood"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("diptych.costs.THOUGHT", 0)
+        empty = costs(resolve(spec())).flops["image generated"]
+    read_once = empty - bare.flops["image generated"]  # a pass over the prompt alone
+    assert thinking.flops["image generated"] - empty > 1.5 * read_once  # a thought is written, and then read
     assert any("thought" in each for each in thinking.assumptions)
     assert not any("thought" in each for each in bare.assumptions)
