@@ -253,10 +253,9 @@ def test_a_thought_has_its_price():
     for task in ("image generated", "training sample"):
         assert thinking.flops[task] > bare.flops[task]
     assert thinking.flops["image understood"] == bare.flops["image understood"]
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:  # a thought is read as so many more words of the prompt are
+        patch.setattr("diptych.costs.PROMPT", 64)
         patch.setattr("diptych.costs.THOUGHT", 0)
-        empty = costs(resolve(spec())).flops["image generated"]
-    read_once = empty - bare.flops["image generated"]  # a pass over the prompt alone
-    assert thinking.flops["image generated"] - empty > 1.5 * read_once  # a thought is written, and then read
+        assert costs(resolve(spec())).flops["image generated"] == thinking.flops["image generated"]
     assert any("thought" in each for each in thinking.assumptions)
     assert not any("thought" in each for each in bare.assumptions)
