@@ -1,5 +1,7 @@
 """Thinking before painting: what is written, what reads it, and that it belongs to its own request and seed."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -141,6 +143,17 @@ def test_the_paint_loss_reads_the_thought():
     ]
     assert losses[1] == losses[3]
     assert len({each.item() for each in losses}) == 3
+
+
+def test_a_painter_that_learns_without_thoughts_is_told():
+    samples = [Sample.paint("a", picture()), Sample.paint("b", picture(1))]
+    with pytest.warns(UserWarning, match="no sample here has a thought"):
+        Paint().build()(Batch(build(), samples), torch.Generator())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Paint().build()(Batch(build(), [*samples, Sample.paint("c", picture(), Thought("left"))]), torch.Generator())
+        bare = diptych.build(with_text(structure(model_data(prompt=MARKS), ModelSpec)))
+        Paint().build()(Batch(bare, samples), torch.Generator())
 
 
 # -- in painting --------------------------------------------------------------------------------------------------

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from warnings import warn
 
 import torch
 from torch import Generator, Tensor, nn
 
-from diptych.data.sample import Wish
+from diptych.data.sample import Wish, thought_of
 from diptych.objectives.batch import Batch
 from diptych.spec.model import GenerateStep
 from diptych.writing import WholeRows
+
+
+UNTHOUGHT = "no sample here has a thought to paint from; give `Sample.paint` one, or leave `think` out of the spec"
 
 
 class PaintObjective(nn.Module):
@@ -31,6 +35,8 @@ class PaintObjective(nn.Module):
         with torch.no_grad():  # targets never train through this loss
             target = model.normalise(step.name, batch.features(step.target)[batch.made(chosen)])
         wishes = [batch.samples[row].wish() for row in chosen]
+        if model.spec.think and not any(map(thought_of, wishes)):
+            warn(f"'{model.spec.name}' thinks before it paints, but {UNTHOUGHT}", stacklevel=2)
         name = f"paint/{step.name}" if len(model.spec.generate) > 1 else "paint"
         head = model.parts.step(step.name)["head"]
         if getattr(head, "whole_text", False):
