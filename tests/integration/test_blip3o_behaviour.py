@@ -6,9 +6,9 @@ from pathlib import Path
 import attrs
 import pytest
 import torch
+from integration_cases.command import run
 
 import diptych
-from diptych.cli.main import main
 from diptych.errors import RequestError
 from diptych.plugins import registry
 from diptych.spec.files import read_spec
@@ -74,15 +74,6 @@ def test_the_tower_is_left_out_and_using_it_says_so(blip3o_folder, tmp_path, cap
 def test_importers_that_are_not_there_are_named(tmp_path, capsys):
     assert run("import", "blip3", tmp_path, tmp_path / "model") == 2
     assert "unknown importer 'blip3'; did you mean 'blip3o'?" in capsys.readouterr().err
-
-
-def run(*arguments):
-    """Run the command line: -> its exit code."""
-    try:
-        main([str(each) for each in arguments])
-    except SystemExit as ended:
-        return ended.code
-    return 0
 
 
 # -- numerics ---------------------------------------------------------------------------------------------------------

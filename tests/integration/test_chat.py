@@ -4,20 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from integration_cases.command import run
 from PIL import Image
 
 import diptych
-from diptych.cli.main import main
 from diptych.data.sample import Turn
-
-
-def run(*arguments):
-    """Run the command line: -> its exit code."""
-    try:
-        main([str(each) for each in arguments])
-    except SystemExit as ended:
-        return ended.code
-    return 0
 
 
 @pytest.fixture

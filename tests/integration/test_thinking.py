@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 import torch
+from integration_cases.command import run
 from PIL import Image
 
 from diptych import build, load
-from diptych.cli.main import main
 from diptych.data.sample import Request, Sample, Thought, thought_of
 from diptych.errors import RequestError
 from diptych.objectives.batch import Batch
@@ -50,15 +50,6 @@ def spec(**changes):
 
 def picture(seed=0):
     return np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
-
-
-def run(*arguments):
-    """Run the command line: -> its exit code."""
-    try:
-        main([str(each) for each in arguments])
-    except SystemExit as ended:
-        return ended.code
-    return 0
 
 
 @pytest.fixture(scope="module")

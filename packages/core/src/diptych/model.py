@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from diptych.ways import Ways
 
 Progress = Callable[[int, int], None]
 """Called with how many pictures there are, and how many there will be."""
+Dealt = tuple[Sequence[Wish], Sequence[int], Sequence[str] | None]
+"""A batch: wishes, a seed for each, and a negative prompt for each, if there are any."""
 
 
 class UnifiedModel(Ways):
@@ -101,7 +103,7 @@ class UnifiedModel(Ways):
                 the model does not think.
         """
         wishes = self._thought(_texts(prompts), "prompt", thoughts)
-        return self._paint(wishes, "prompt", n, seed, negative, batch, progress)
+        return self._paint(_dealt(wishes, "prompt", n, seed, negative, batch), n * len(wishes), progress)
 
     @torch.inference_mode()
     def edit(
@@ -126,7 +128,7 @@ class UnifiedModel(Ways):
                 if pictures and instructions differ in number.
         """
         wishes = self._thought(self._about(pictures, instructions), "instruction", thoughts)
-        return self._paint(wishes, "instruction", n, seed, negative, batch, progress)
+        return self._paint(_dealt(wishes, "instruction", n, seed, negative, batch), n * len(wishes), progress)
 
     @torch.inference_mode()
     def think(
@@ -149,7 +151,7 @@ class UnifiedModel(Ways):
         must_think(self.spec)
         wishes = _texts(prompts) if pictures is None else self._about(pictures, prompts)
         found: list[str] = []
-        for own, seeds, _ in self._batches(wishes, "prompt", n, seed, None, batch):
+        for own, seeds, _ in _dealt(wishes, "prompt", n, seed, None, batch):
             thoughts = map(thought_of, self.considered(own, seeds))
             found += [thought.text for thought in thoughts if thought]
         return found
@@ -190,46 +192,15 @@ class UnifiedModel(Ways):
         pairs = zip(wishes, given, strict=True)
         return [Request(words_of(wish), shown_in(wish), Thought(text)) for wish, text in pairs]
 
-    def _paint(
-        self,
-        wishes: Sequence[Wish],
-        called: str,
-        n: int,
-        seed: int | Sequence[int],
-        negative: str | Sequence[str] | None,
-        batch: int,
-        progress: Progress | None,
-    ) -> list[Image.Image]:
+    def _paint(self, batches: Iterable[Dealt], many: int, progress: Progress | None) -> list[Image.Image]:
         must_paint(self.spec)
         self._need("backbone", "generate")
         pictures: list[Image.Image] = []
-        for own, seeds, away in self._batches(wishes, called, n, seed, negative, batch):
+        for own, seeds, away in batches:
             pictures += to_pictures(self.to_pixels(self.features(own, seeds, away), seeds))
             if progress:
-                progress(len(pictures), n * len(wishes))
+                progress(len(pictures), many)
         return pictures
-
-    @staticmethod
-    def _batches(
-        wishes: Sequence[Wish],
-        called: str,
-        n: int,
-        seed: int | Sequence[int],
-        negative: str | Sequence[str] | None,
-        batch: int,
-    ) -> Iterator[tuple[Sequence[Wish], Sequence[int], Sequence[str] | None]]:
-        """Deal out wishes, `n` times each, with their seeds and negative prompts."""
-        if n < 1:
-            raise RequestError(f"n is {n}, but at least 1 picture can be painted")
-        if batch < 1:
-            raise RequestError(f"batch is {batch}, but at least 1 picture is painted at a time")
-        first = _one_each(seed, wishes, called, "seeds")
-        away = None if negative is None else _one_each(negative, wishes, called, "negative prompts")
-        _refuse_blank(away or (), "a negative prompt is empty; leave it out, or say what to lead away from")
-        jobs = [(place, first[place] + j) for place in range(len(wishes)) for j in range(n)]
-        for start in range(0, len(jobs), batch):
-            places, seeds = zip(*jobs[start : start + batch], strict=True)
-            yield [wishes[each] for each in places], seeds, away and [away[each] for each in places]
 
     def _need_text(self, pictures: bool) -> None:
         must_answer(self.spec, pictures=pictures)
@@ -247,6 +218,28 @@ def _texts(prompts: str | Sequence[str]) -> list[Wish]:
     if not all(isinstance(each, str) for each in wanted):
         raise RequestError("a prompt is text; `edit` paints from pictures")
     return list(wanted)
+
+
+def _dealt(
+    wishes: Sequence[Wish],
+    called: str,
+    n: int,
+    seed: int | Sequence[int],
+    negative: str | Sequence[str] | None,
+    batch: int,
+) -> Iterator[Dealt]:
+    """Deal out wishes, `n` times each, with their seeds and negative prompts."""
+    if n < 1:
+        raise RequestError(f"n is {n}, but at least 1 picture can be painted")
+    if batch < 1:
+        raise RequestError(f"batch is {batch}, but at least 1 picture is painted at a time")
+    first = _one_each(seed, wishes, called, "seeds")
+    away = None if negative is None else _one_each(negative, wishes, called, "negative prompts")
+    _refuse_blank(away or (), "a negative prompt is empty; leave it out, or say what to lead away from")
+    jobs = [(place, first[place] + j) for place in range(len(wishes)) for j in range(n)]
+    for start in range(0, len(jobs), batch):
+        places, seeds = zip(*jobs[start : start + batch], strict=True)
+        yield [wishes[each] for each in places], seeds, away and [away[each] for each in places]
 
 
 def _one_each(given: Any, wishes: Sequence[Wish], called: str, name: str) -> list[Any]:

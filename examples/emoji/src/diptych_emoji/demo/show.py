@@ -17,6 +17,7 @@ from diptych_emoji.prompts import prompts
 from diptych_emoji.questions import questions
 from diptych_emoji.scenes import render, sample_scene
 from diptych_emoji.scoring.answers import answer_all
+from diptych_emoji.scoring.seeds import own_seeds
 
 
 @frozen(eq=False)
@@ -75,13 +76,14 @@ def paint_some(model: UnifiedModel, seed: int, out: Path, per_tag: int = 3) -> l
     """Paint the first prompts of each category, seen contents and unseen ones, and write them as PNGs."""
     records = [*prompts("seen", per_tag, seed), *prompts("unseen", per_tag, seed)]
     wanted = [record["prompt"] for record in records]
-    seeds = range(10_000 * seed, 10_000 * seed + len(wanted))
+    seeds = own_seeds(seed, len(wanted))
     thoughts = model.think(wanted, seed=seeds) if model.spec.think else None
     pictures = model.generate(wanted, seed=seeds, thoughts=thoughts)
     thoughts = thoughts or [""] * len(wanted)
     mark = spec_hash(model.spec)
     for own, prompt, thought, picture in zip(seeds, wanted, thoughts, pictures, strict=True):
-        facts = {"prompt": prompt, "thought": thought, "seed": str(own), "spec": mark}
+        plan = {"thought": thought} if thought else {}
+        facts = {"prompt": prompt, **plan, "seed": str(own), "spec": mark}
         save_png(picture, out / f"{own:05d}.png", facts, scale=4)
     save_png(gallery(pictures, wanted), out / "sheet.png", {"spec": mark})
     verdicts = judge([np.asarray(picture) for picture in pictures], records)

@@ -18,6 +18,7 @@ from diptych_emoji.eye import features, prototypes
 from diptych_emoji.judge import PROTOTYPE_STYLES, real
 from diptych_emoji.prompts import Record, prompts
 from diptych_emoji.scoring.painting import arrays
+from diptych_emoji.scoring.seeds import own_seeds
 from diptych_emoji.world import TRAIN_STYLES
 
 
@@ -35,8 +36,7 @@ class DiversityMetric:
         """Return the spread of features and of places, each with that of real scenes of the same prompts."""
         records, count = prompts("seen", self.spec.per_tag, seed), self.spec.pictures
         wanted = [record["prompt"] for record in records]
-        # one bad draw must not count for every prompt
-        seeds = [10_000 * seed + place * count for place in range(len(wanted))]
+        seeds = own_seeds(seed, len(wanted), count)
         painted = arrays(model.generate(wanted, n=count, seed=seeds)).reshape(
             len(records), count, 64, 64, 3
         )

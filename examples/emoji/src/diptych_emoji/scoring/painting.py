@@ -14,6 +14,7 @@ from diptych.eval.score import Score, fraction
 from diptych.model import UnifiedModel
 from diptych_emoji.judge import Verdict, by_tag, ceiling, floor, judge, real
 from diptych_emoji.prompts import Record, prompts
+from diptych_emoji.scoring.seeds import own_seeds
 
 
 if TYPE_CHECKING:
@@ -33,8 +34,7 @@ class PaintingMetric:
         for own in range(seed, seed + self.spec.seeds):
             drawn = _records(self.spec, own)
             records += drawn
-            # one bad draw must not count for every prompt
-            seeds += range(10_000 * own, 10_000 * own + len(drawn))
+            seeds += own_seeds(own, len(drawn))
         pictures = arrays(model.generate([record["prompt"] for record in records], seed=seeds))
         name = "painting" if self.spec.split == "seen" else f"painting-{self.spec.split}"
         return _scores(name, records, pictures, self.spec.seeds)

@@ -10,6 +10,7 @@ from attrs import frozen
 from diptych.eval.score import Score, fraction
 from diptych.model import UnifiedModel
 from diptych_emoji.prompts import Record, entry_label, prompts
+from diptych_emoji.scoring.seeds import own_seeds
 from diptych_emoji.thoughts import Place, planned
 
 
@@ -26,7 +27,7 @@ class PlansMetric:
     def score(self, model: UnifiedModel, seed: int) -> list[Score]:
         """Return the share of plans that hold what was asked for and nothing else, and each category's."""
         records = prompts(self.spec.split, self.spec.per_tag, seed)
-        seeds = range(10_000 * seed, 10_000 * seed + len(records))
+        seeds = own_seeds(seed, len(records))
         thoughts = model.think([record["prompt"] for record in records], seed=seeds, batch=64)
         name = "plans" if self.spec.split == "seen" else f"plans-{self.spec.split}"
         right = [

@@ -87,7 +87,7 @@ def load(
     *,
     device: str | torch.device = "cpu",
     dtype: torch.dtype | None = torch.float32,
-    must: Callable[[ModelSpec], None] | None = None,
+    must: Sequence[Callable[[ModelSpec], None]] = (),
 ) -> UnifiedModel:
     """Read a checkpoint folder.
 
@@ -95,7 +95,7 @@ def load(
         path: the folder, a registered name, or the hub id of one that was pushed (`org/name`).
         device: where the weights go.
         dtype: the type to compute in; None keeps the type in the file.
-        must: called with the spec before any weights are read, to refuse what cannot do what it is loaded for.
+        must: each is called with the spec before any weights are read, to refuse what cannot do what it is loaded for.
 
     Raises:
         CheckpointError: if it is not a checkpoint, cannot be fetched, is damaged, or its tensors do not fit its spec.
@@ -110,8 +110,8 @@ def load(
         wanted = ", ".join(f"{name} {version}" for name, version in manifest.get("plugins", {}).items())
         error.add_note(f"this checkpoint was written with: {wanted}")
         raise
-    if must:
-        must(spec)
+    for able in must:
+        able(spec)
     tensors = read_tensors(folder / "model.safetensors")
     spec = resolve(spec, str(folder / SAVED_SPEC)).spec
     tokenizer = spec.tokenizer.build() if spec.tokenizer else None

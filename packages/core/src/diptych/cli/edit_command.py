@@ -47,10 +47,10 @@ def command(
 
     from diptych.cli.progress import counted
     from diptych.data.preprocess import open_picture
-    from diptych.spec.abilities import must_edit, must_edit_thoughtfully
+    from diptych.spec.abilities import must_edit, must_think
 
     shown = [open_picture(each) for each in pictures]
-    painter = load_model(model, device, dtype, must_edit if thought is None else must_edit_thoughtfully)
+    painter = load_model(model, device, dtype, must_edit, *([] if thought is None else [must_think]))
     said, seeds, about = [instruction] * n, [seed + j for j in range(n)], [shown] * n
     thoughts = thoughts_before(painter, said, seeds, thought, pictures=about)
     with counted("painting") as progress:

@@ -66,8 +66,8 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
-def load_model(path: str, device: str, dtype: str, must: Must | None = None) -> UnifiedModel:
-    """Load a checkpoint folder for a command; `must` is one of `diptych.spec.abilities`, what the command needs.
+def load_model(path: str, device: str, dtype: str, *must: Must) -> UnifiedModel:
+    """Load a checkpoint folder for a command; `must` are those of `diptych.spec.abilities` that the command needs.
 
     Raises:
         RequestError: if the device is not there, or the model cannot do what it must: no weights are read then.
@@ -79,7 +79,7 @@ def load_model(path: str, device: str, dtype: str, must: Must | None = None) -> 
         return _load(path, device, dtype, must)
 
 
-def _load(path: str, device: str, dtype: str, must: Must | None) -> UnifiedModel:
+def _load(path: str, device: str, dtype: str, must: tuple[Must, ...]) -> UnifiedModel:
     import torch
 
     from diptych.checkpoint.io import load

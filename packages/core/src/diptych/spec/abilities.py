@@ -63,12 +63,6 @@ def must_edit(spec: ModelSpec) -> None:
     must_look(spec)
 
 
-def must_edit_thoughtfully(spec: ModelSpec) -> None:
-    """Refuse a model that does not edit, or does not think before it; see `must_edit` and `must_think`."""
-    must_edit(spec)
-    must_think(spec)
-
-
 def must_reconstruct(spec: ModelSpec) -> None:
     """Refuse a model that turns no features into pictures.
 
