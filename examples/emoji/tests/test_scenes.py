@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from diptych_emoji.blobs import blobs
 from diptych_emoji.scenes import CANVAS, KINDS, SIZES, Placement, Scene, render, sample_scene
 from diptych_emoji.sprites import STYLES, sprite
-from diptych_emoji.world import HELD_OUT_STYLE, THINGS, TRAIN_STYLES, held_out
+from diptych_emoji.world import BY_LABEL, HELD_OUT_STYLE, THINGS, TRAIN_STYLES, held_out
 
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -70,6 +70,26 @@ def test_slots_hold_one_sprite_each(seed: int) -> None:
         for left, top, right, bottom in (placement.box for placement in scene.placements)
     }
     assert len(slots) == len(scene.placements)
+
+
+@given(seed=SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_tinted_things_are_never_mistaken_for_others(seed: int) -> None:
+    scene = sample_scene(np.random.default_rng(seed), tinted=1.0)
+    shown = {BY_LABEL[label] for label in scene.labels}
+    if any(thing.tinted for thing in shown):
+        assert len({thing.noun for thing in shown}) == len(shown)
+    if scene.kind in ("colors", "color_attr"):
+        assert len({thing.colour for thing in shown}) == len(shown)
+        assert all(thing.colour for thing in shown)
+
+
+def test_half_of_what_may_be_tinted_is() -> None:
+    rng = np.random.default_rng(0)
+    singles = [sample_scene(rng, kind="single_object", tinted=0.4).labels[0] for _ in range(600)]
+    assert 0.15 < np.mean([BY_LABEL[label].tinted for label in singles]) < 0.25
+    plain = [sample_scene(rng) for _ in range(300)]
+    assert not any(BY_LABEL[label].tinted for scene in plain for label in scene.labels)
 
 
 def test_all_kinds_occur_with_one_to_three_sprites() -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from diptych_emoji import sprites
-from diptych_emoji.world import HELD_OUT_STYLE, THINGS
+from diptych_emoji.blobs import blobs, colour_name
+from diptych_emoji.world import HELD_OUT_STYLE, THINGS, TINTED, TRAIN_STYLES
 
 
 DATA = resources.files("diptych_emoji") / "data"
@@ -46,6 +47,17 @@ def test_every_thing_is_drawn_in_every_style(style: str) -> None:
         assert 24 <= max(pixels.shape[:2]) <= 26
         for edge in (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]):
             assert edge.min() < sprites.WHITE
+
+
+@pytest.mark.parametrize("style", TRAIN_STYLES)
+def test_tinting_keeps_the_outline_and_gives_the_colour(style: str) -> None:
+    for thing in TINTED:
+        drawn = sprites.glyph(style, thing.code)
+        tinted = sprites.tint(drawn, thing.colour)
+        assert drawn.getchannel("A").tobytes() == tinted.getchannel("A").tobytes()
+        pixels = sprites.sprite(style, thing.code, 28, thing.colour)
+        found = blobs(np.pad(pixels, ((9, 9), (9, 9), (0, 0)), constant_values=255))
+        assert colour_name(found[0]) == thing.colour, thing.label
 
 
 def test_only_the_held_out_style_has_tinted_glyphs() -> None:

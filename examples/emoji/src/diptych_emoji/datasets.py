@@ -33,6 +33,12 @@ class EmojiScenes(PartSpec):
     only: str | None = setting(
         "scenes of one kind alone, such as `colors`: a single coloured shape", default=None
     )
+    tinted: float = setting(
+        "share of scenes with things in colours that are not theirs, such as a green taxi: no metric "
+        "asks for them, they show what a colour is apart from the shapes that have one",
+        default=0.0,
+        check=[validators.ge(0), validators.le(1)],
+    )
     questions: int = setting("questions a sample", default=4, check=validators.ge(1))
     describe: float = setting("share of samples that also ask for a caption", default=0.3)
     think: bool = setting(

@@ -14,7 +14,15 @@ from diptych_emoji.facts import clear_relations, denied_relations
 from diptych_emoji.geometry import OPPOSITE
 from diptych_emoji.phrases import COUNTS, article, plural
 from diptych_emoji.scenes import Scene
-from diptych_emoji.world import COLOURED_SHAPES, HELD_OUT_SHAPES, OBJECTS, Thing, find, held_out
+from diptych_emoji.world import (
+    COLOURED_SHAPES,
+    HELD_OUT_SHAPES,
+    OBJECTS,
+    TINTED,
+    Thing,
+    find,
+    held_out,
+)
 
 
 QUESTIONS = {
@@ -89,23 +97,26 @@ class Question:
 def _absent(scene: Scene, rng: np.random.Generator) -> str:
     """A label that the scene does not show, drawn so that no label is mostly absent or present.
 
-    Where there are coloured shapes two in five are near misses: another colour of a shape
-    shown or another shape of a colour shown. Training never asks for a held-out shape.
+    Where there are coloured things two in five are near misses: another colour of a noun shown or
+    another noun of a colour shown, tinted where what is shown is. Training never asks for a
+    held-out shape. Nobody asks for a taxi where a green one is shown.
     """
-    hidden = set(scene.labels)
+    shown = [find(label) for label in scene.counts]
+    hidden = {thing.label for thing in shown} | {thing.noun for thing in shown if thing.tinted}
     if not held_out(scene.labels):
         hidden |= HELD_OUT_SHAPES
-    shapes = [thing for thing in map(find, scene.counts) if thing.colour]
-    if shapes and rng.random() < 0.4:
-        shown = shapes[int(rng.integers(len(shapes)))]
-        pool = [thing for thing in COLOURED_SHAPES if _alike(thing, shown)]
+    coloured = [thing for thing in shown if thing.colour]
+    if coloured and rng.random() < 0.4:
+        one = coloured[int(rng.integers(len(coloured)))]
+        others = TINTED if one.tinted else COLOURED_SHAPES
+        pool = [thing for thing in others if _alike(thing, one)]
     else:
         pool = list(COLOURED_SHAPES if rng.random() < _SHAPE_SHARE else OBJECTS)
     return pick(rng, [thing.label for thing in pool if thing.label not in hidden])
 
 
 def _alike(one: Thing, other: Thing) -> bool:
-    """Whether two coloured shapes share their shape or their colour."""
+    """Whether two coloured things share their noun or their colour."""
     return one.noun == other.noun or one.colour == other.colour
 
 
@@ -138,10 +149,10 @@ def _of_noun(scene: Scene, noun: str) -> frozenset[str]:
 
 
 def _colour(scene: Scene, rng: np.random.Generator, form: str) -> Question | None:
-    """The colour of a shape that the scene shows once, in whatever colour."""
-    shapes = [thing for thing in map(find, scene.labels) if thing.colour]
-    nouns = Counter(thing.noun for thing in shapes)
-    single = [thing for thing in shapes if nouns[thing.noun] == 1]
+    """The colour of a thing that the scene shows once, in whatever colour."""
+    coloured = [thing for thing in map(find, scene.labels) if thing.colour]
+    nouns = Counter(thing.noun for thing in coloured)
+    single = [thing for thing in coloured if nouns[thing.noun] == 1]
     if not single:
         return None
     thing = single[int(rng.integers(len(single)))]

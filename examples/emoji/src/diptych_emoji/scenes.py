@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from diptych_emoji import sprites
 from diptych_emoji.geometry import Box, apart
-from diptych_emoji.world import BY_LABEL, COLOURED_SHAPES, OBJECTS, THINGS, TRAIN_STYLES, held_out
+from diptych_emoji.world import (
+    BY_LABEL,
+    COLOURED_SHAPES,
+    OBJECTS,
+    THINGS,
+    TINTED,
+    TRAIN_STYLES,
+    held_out,
+)
 
 
 Split = Literal["train", "held-out", "any"]
@@ -95,9 +103,13 @@ def render(scene: Scene) -> NDArray[np.uint8]:
     canvas = np.full((CANVAS, CANVAS, 3), 255, np.uint8)
     for placement in scene.placements:
         left, top, right, bottom = placement.box
-        code = BY_LABEL[placement.label].code
-        canvas[top:bottom, left:right] = sprites.sprite(scene.style, code, placement.size)
+        canvas[top:bottom, left:right] = _sprite(scene.style, placement.label, placement.size)
     return canvas
+
+
+def _sprite(style: str, label: str, size: int) -> NDArray[np.uint8]:
+    thing = BY_LABEL[label]
+    return sprites.sprite(style, thing.code, size, thing.colour if thing.tinted else None)
 
 
 def _contents(rng: np.random.Generator, kind: str) -> list[str]:
@@ -124,6 +136,24 @@ def _contents(rng: np.random.Generator, kind: str) -> list[str]:
         return [first, second]
     first, second, third = draw(THINGS), draw(THINGS), draw(THINGS)
     return [first, first, second] if rng.random() < 0.6 else [first, second, third]
+
+
+def _tinted(rng: np.random.Generator, labels: Sequence[str]) -> list[str]:
+    """Draws colours for half of the objects of a scene, and objects for half of its colours.
+
+    "a taxi" becomes "a green taxi", and "a green heart" does; where two things would then share a
+    noun, nothing becomes anything.
+    """
+    drawn = {}
+    for label in dict.fromkeys(labels):
+        if rng.random() < 0.5:
+            thing = BY_LABEL[label]
+            same = (lambda each: each.colour) if thing.colour else (lambda each: each.noun)
+            options = [each for each in TINTED if same(each) == same(thing)]
+            drawn[label] = options[int(rng.integers(len(options)))].label
+    found = [drawn.get(label, label) for label in labels]
+    clear = len({BY_LABEL[label].noun for label in found}) == len(set(found))
+    return found if clear else list(labels)
 
 
 def _slots(
@@ -192,8 +222,7 @@ def arrange(
         raise ValueError(f"no layout {layout!r}; 'slots' or 'free'.")
     sizes = [int(size) for size in rng.integers(SIZES[0], SIZES[1] + 1, len(labels))]
     shapes = [
-        sprites.sprite(style, BY_LABEL[label].code, size).shape[:2]
-        for label, size in zip(labels, sizes, strict=True)
+        _sprite(style, label, size).shape[:2] for label, size in zip(labels, sizes, strict=True)
     ]
     if layout == "free":
         boxes = _free(rng, shapes)
@@ -210,6 +239,7 @@ def sample_scene(
     kind: str | None = None,
     styles: Sequence[str] = TRAIN_STYLES,
     layout: Layout = "slots",
+    tinted: float = 0,
 ) -> Scene:
     """Draws a scene.
 
@@ -220,6 +250,7 @@ def sample_scene(
         kind: One of `KINDS`; drawn if None.
         styles: The drawing styles to choose from, one for the whole scene.
         layout: "slots": each sprite in a quadrant of its own; "free": anywhere.
+        tinted: Share of scenes in which things may have colours that are not theirs, 0..1.
 
     Returns:
         The scene.
@@ -235,6 +266,8 @@ def sample_scene(
     for _ in range(_TRIES):
         drawn = kind or KINDS[int(np.searchsorted(_SHARES, rng.random() * _SHARES[-1], "right"))]
         labels = _contents(rng, drawn)
+        if tinted and rng.random() < tinted:
+            labels = _tinted(rng, labels)
         if split == "any" or bool(held_out(labels)) == (split == "held-out"):
             style = styles[int(rng.integers(len(styles)))]
             return arrange(rng, labels, style, drawn, layout)

@@ -17,6 +17,16 @@ from PIL import Image
 
 
 STYLES = ("fluent", "noto", "noto-v1")
+# Red, green and blue (0..255) of a tinted sprite where it is as bright as half of it is.
+TINTS = {
+    "red": (222, 51, 56),
+    "yellow": (253, 216, 53),
+    "green": (76, 175, 80),
+    "blue": (41, 121, 214),
+    "purple": (149, 65, 186),
+    "brown": (121, 85, 72),
+    "black": (56, 56, 56),
+}
 WHITE = 245  # a pixel belongs to a sprite when its darkest channel is below this (0..255)
 
 
@@ -109,19 +119,37 @@ def glyph(style: str, code: str) -> Image.Image:
     return picture.crop((x * size, y * size, (x + 1) * size, (y + 1) * size))
 
 
+def tint(drawn: Image.Image, colour: str) -> Image.Image:
+    """Recolours a sprite: one hue, its own light and shade, the same outline.
+
+    Args:
+        drawn: An RGBA picture.
+        colour: A key of `TINTS`.
+
+    Returns:
+        An RGBA picture of the same size.
+    """
+    pixels = np.array(drawn)
+    grey = pixels[..., :3] @ np.array([0.299, 0.587, 0.114])  # luma of ITU-R BT.601
+    shade = np.clip(grey / np.median(grey[pixels[..., 3] > 128]), 0.5, 1.4)[..., None]
+    pixels[..., :3] = np.clip(np.array(TINTS[colour]) * shade, 0, 255)
+    return Image.fromarray(pixels)
+
+
 @cache
-def sprite(style: str, code: str, size: int) -> NDArray[np.uint8]:
+def sprite(style: str, code: str, size: int, colour: str | None = None) -> NDArray[np.uint8]:
     """One sprite on white, resized and trimmed to what can be seen. Do not write into it.
 
     Args:
         style: One of `STYLES`.
         code: Codepoint, a key of `concepts()`.
         size: Long side asked for, in pixels; trimming may take one off.
+        colour: A key of `TINTS` to draw it in; None leaves it as it is.
 
     Returns:
         uint8 [h w 3], at most `size` high and wide, with no blank border.
     """
-    drawn = glyph(style, code)
+    drawn = glyph(style, code) if colour is None else tint(glyph(style, code), colour)
     drawn = drawn.crop(drawn.getchannel("A").point(lambda alpha: 255 * (alpha > 8)).getbbox())
     scale = size / max(drawn.size)
     width, height = (max(1, round(side * scale)) for side in drawn.size)

@@ -48,7 +48,12 @@ class SceneStream:
     def _scene(self, rng: np.random.Generator) -> Scene:
         style = self.spec.styles[int(rng.integers(len(self.spec.styles)))]
         return sample_scene(
-            rng, self.spec.split, kind=self.spec.only, styles=(style,), layout=self.spec.layout
+            rng,
+            self.spec.split,
+            kind=self.spec.only,
+            styles=(style,),
+            layout=self.spec.layout,
+            tinted=self.spec.tinted,
         )
 
     def _exchanges(self, scene: Scene, rng: np.random.Generator) -> list[Exchange]:

@@ -25,8 +25,9 @@ class Thing:
         label: Its full name, unique: "taxi", "red heart".
         noun: The name without a colour: "taxi", "heart". GenEval calls it the class.
         plural: The noun's plural.
-        colour: Its colour if it is a coloured shape, else None.
+        colour: Its colour if it is a coloured shape or tinted, else None.
         code: The codepoint of its sprite.
+        tinted: Whether its sprite is drawn in that colour rather than in its own.
     """
 
     label: str
@@ -34,39 +35,41 @@ class Thing:
     plural: str
     colour: str | None
     code: str
+    tinted: bool = False
 
 
-# noun, codepoint, plural where it is not noun + s; all three styles draw every one, each in one
-# piece (but for noto-v1's candle), and the judge tells them apart by noto-v1 alone
+# noun, codepoint, plural where it is not noun + s, colours that a style draws it in by and large;
+# all three styles draw every one, each in one piece (but for noto-v1's candle), and the judge
+# tells them apart by noto-v1 alone
 _OBJECTS = (
-    ("banana", "1F34C", ""),
-    ("watermelon", "1F349", ""),
-    ("strawberry", "1F353", "strawberries"),
-    ("pizza", "1F355", ""),
-    ("doughnut", "1F369", ""),
-    ("hamburger", "1F354", ""),
-    ("key", "1F511", ""),
-    ("umbrella", "2602", ""),
-    ("telephone", "260E", ""),
-    ("trophy", "1F3C6", "trophies"),
-    ("candle", "1F56F", ""),
-    ("light bulb", "1F4A1", ""),
-    ("drum", "1F941", ""),
-    ("castle", "1F3F0", ""),
-    ("taxi", "1F695", ""),
-    ("airplane", "2708", ""),
-    ("butterfly", "1F98B", "butterflies"),
-    ("ladybug", "1F41E", ""),
-    ("bear", "1F43B", ""),
-    ("rabbit", "1F430", ""),
-    ("cat", "1F431", ""),
-    ("moon", "1F319", ""),
-    ("star", "2B50", ""),
-    ("flower", "1F338", ""),
-    ("tree", "1F384", ""),
-    ("boot", "1F462", ""),
-    ("gear", "2699", ""),
-    ("briefcase", "1F4BC", ""),
+    ("banana", "1F34C", "", "yellow"),
+    ("watermelon", "1F349", "", ""),
+    ("strawberry", "1F353", "strawberries", "red"),
+    ("pizza", "1F355", "", "yellow"),
+    ("doughnut", "1F369", "", "brown"),
+    ("hamburger", "1F354", "", "yellow"),
+    ("key", "1F511", "", "yellow"),
+    ("umbrella", "2602", "", "purple blue"),
+    ("telephone", "260E", "", "red"),
+    ("trophy", "1F3C6", "trophies", "red yellow"),
+    ("candle", "1F56F", "", "yellow"),
+    ("light bulb", "1F4A1", "", "yellow"),
+    ("drum", "1F941", "", ""),
+    ("castle", "1F3F0", "", ""),
+    ("taxi", "1F695", "", "yellow"),
+    ("airplane", "2708", "", ""),
+    ("butterfly", "1F98B", "butterflies", "brown blue"),
+    ("ladybug", "1F41E", "", "red black"),
+    ("bear", "1F43B", "", "brown"),
+    ("rabbit", "1F430", "", ""),
+    ("cat", "1F431", "", "yellow"),
+    ("moon", "1F319", "", "yellow"),
+    ("star", "2B50", "", "yellow"),
+    ("flower", "1F338", "", ""),
+    ("tree", "1F384", "", "green"),
+    ("boot", "1F462", "", "red"),
+    ("gear", "2699", "", ""),
+    ("briefcase", "1F4BC", "", "red brown black"),
 )
 _SHAPE_CODES = {
     "heart": ("2764", "1F49B", "1F49A", "1F499", "1F49C", "1F90E", "1F5A4"),
@@ -75,7 +78,7 @@ _SHAPE_CODES = {
 }
 
 OBJECTS = tuple(
-    Thing(noun, noun, plural or noun + "s", None, code) for noun, code, plural in _OBJECTS
+    Thing(noun, noun, plural or noun + "s", None, code) for noun, code, plural, _ in _OBJECTS
 )
 COLOURED_SHAPES = tuple(
     Thing(f"{colour} {shape}", shape, shape + "s", colour, code)
@@ -83,7 +86,16 @@ COLOURED_SHAPES = tuple(
     for colour, code in zip(COLOURS, codes, strict=True)
 )
 THINGS = OBJECTS + COLOURED_SHAPES
-BY_LABEL = {thing.label: thing for thing in THINGS}
+# "green taxi": shown in training alone, so that colours mean something apart from the shapes that
+# have them; nothing is scored on them. What a style draws in that colour anyway is not tinted:
+# nobody could tell it from the thing itself
+TINTED = tuple(
+    Thing(f"{colour} {noun}", noun, plural or noun + "s", colour, code, tinted=True)
+    for noun, code, plural, own in _OBJECTS
+    for colour in COLOURS
+    if colour not in own.split()
+)
+BY_LABEL = {thing.label: thing for thing in THINGS + TINTED}
 NOUNS = tuple(thing.noun for thing in OBJECTS) + SHAPES
 
 
@@ -130,7 +142,9 @@ def _unseen_shapes() -> frozenset[str]:
 
 HELD_OUT_SHAPES = _unseen_shapes()
 HELD_OUT_PAIRS = frozenset(
-    (a, b) for a, b in combinations(sorted(BY_LABEL), 2) if digest(a, b) % HELD_OUT_SHARE == 0
+    (a, b)
+    for a, b in combinations(sorted(thing.label for thing in THINGS), 2)
+    if digest(a, b) % HELD_OUT_SHARE == 0
 )
 
 
@@ -138,12 +152,14 @@ def held_out(labels: Iterable[str]) -> frozenset[tuple[str, ...]]:
     """What of a scene's content training never shows.
 
     Args:
-        labels: The labels of all things in the scene, repeats allowed.
+        labels: The labels of all things in the scene, repeats allowed. A tinted thing counts as
+            the thing itself: where a key and a taxi are held out, so are a key and a green taxi.
 
     Returns:
         Held-out coloured shapes as 1-tuples and held-out pairs as sorted 2-tuples; empty if the
         scene may be trained on.
     """
-    present = sorted(set(labels))
+    things = [BY_LABEL[label] for label in set(labels)]
+    present = sorted({thing.noun if thing.tinted else thing.label for thing in things})
     alone = {(label,) for label in present if label in HELD_OUT_SHAPES}
     return frozenset(alone | {pair for pair in combinations(present, 2) if pair in HELD_OUT_PAIRS})
