@@ -1,7 +1,7 @@
 import pytest
 import torch
 from head_cases.properties import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from diptych_heads.noise_schedules.specs import Cosine, DdpmLinear, Linear, ScaledLinear
@@ -40,10 +40,41 @@ def test_from_target_to_noise(shift):
         assert (sigma.diff() > 0).all()
 
 
+@examples
+@given(
+    spec=st.sampled_from([DdpmLinear, ScaledLinear]),
+    betas=st.tuples(*[st.floats(-8, -0.01)] * 2),
+    steps=st.integers(3, 2000),
+    zero=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+@example(spec=DdpmLinear, betas=(-6, -2), steps=2000, zero=True, dtype=torch.float32)
+@example(spec=DdpmLinear, betas=(-4, -1.7), steps=50, zero=False, dtype=torch.float32)
+@example(spec=ScaledLinear, betas=(-8, -0.1), steps=3, zero=True, dtype=torch.float64)
+def test_any_table_is_finite_and_falls(spec, betas, steps, zero, dtype):
+    start, end = (10**each for each in betas)
+    table = spec(beta_start=start, beta_end=end, steps=steps, zero_terminal=zero)
+    schedule = table.build()
+    early = torch.logspace(-9, -1, 60, dtype=torch.float64)
+    t = torch.cat([torch.zeros(1), early, torch.linspace(0.1, 1, 301)[1:]]).to(dtype)
+    alpha, sigma, falls, rises = (
+        getattr(schedule, name)(t) for name in ("alpha", "sigma", "d_alpha", "d_sigma")
+    )
+    for each in (alpha, sigma, falls, rises):
+        assert each.isfinite().all()
+    rounded = 4 * torch.finfo(dtype).eps
+    assert (alpha.diff() <= rounded).all()
+    assert (sigma.diff() >= -rounded).all()
+    assert (falls <= 0).all()
+    assert (rises >= 0).all()
+    assert sigma[1:].min() > 0
+
+
 def test_cosine_keeps_the_variance():
     t = torch.linspace(0, 1, 11)
     cosine = Cosine().build()
     torch.testing.assert_close(cosine.alpha(t) ** 2 + cosine.sigma(t) ** 2, torch.ones(11))
+    assert cosine.alpha(t)[-1] == 0
 
 
 @pytest.mark.parametrize("shift", [0.0, -1.0])

@@ -24,7 +24,7 @@ class CosineSchedule:
 
     def alpha(self, t: Tensor) -> Tensor:
         """Share of the target."""
-        return torch.cos(t * (math.pi / 2))
+        return torch.cos(t * (math.pi / 2)).clamp(min=0)  # rounding of pi leaves -4e-8 at t = 1
 
     def d_sigma(self, t: Tensor) -> Tensor:
         """Compute the derivative of sigma with respect to t."""
