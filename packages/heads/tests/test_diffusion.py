@@ -51,6 +51,13 @@ def test_weights_are_finite_at_both_ends(kind, schedule):
     assert weight.max() <= 5.0
 
 
+@pytest.mark.parametrize("schedule", [Linear(), Cosine(), DdpmLinear()])
+def test_errors_of_the_noise_count_whole_up_to_pure_noise(schedule):
+    """min(1, limit / SNR) is 1 wherever there is more noise than the limit allows."""
+    mixing = Mixing.at(schedule.build(), torch.tensor([0.99, 0.9999, 1 - 2**-24, 1.0]), dims=1)
+    assert (min_snr_weight("noise", mixing, 5.0) == 1).all()
+
+
 @pytest.mark.parametrize("kind", ["v", "noise", "clean"])
 @pytest.mark.parametrize("schedule", [Cosine(), ScaledLinear()])
 def test_an_oracle_has_no_loss_and_samples_the_target(kind, schedule, generator):

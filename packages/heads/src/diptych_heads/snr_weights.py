@@ -29,7 +29,7 @@ def min_snr_weight(kind: Prediction, mixing: Mixing, limit: float) -> Tensor:
         case "clean":
             return least / sigma.clamp(min=1e-12)
         case "noise":
-            return least / alpha.clamp(min=1e-12) + (alpha == 0).to(alpha.dtype)
+            return torch.where(alpha <= limit * sigma, 1, limit * sigma / alpha)
         case "v":
             return least / (alpha + sigma).square()
         case "velocity":
