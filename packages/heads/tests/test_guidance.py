@@ -45,6 +45,15 @@ def test_rescale_restores_the_spread():
     torch.testing.assert_close(found.std(dim=(1, 2)), CONDITIONAL.std(dim=(1, 2)))
 
 
+def test_rescale_leaves_what_has_no_spread():
+    guidance = ClassifierFree(scale=3.0, rescale=0.7).build()
+    nothing, even = torch.zeros(2, 4, 5), torch.full((2, 4, 5), 0.5)
+    assert torch.equal(guidance.combine(nothing, nothing, 0.5), nothing)
+    assert torch.equal(guidance.combine(even, nothing, 0.5), 3 * even)
+    one = normal(2, 1, 1)
+    torch.testing.assert_close(guidance.combine(one, nothing[:, :1, :1], 0.5), 3 * one)
+
+
 def test_projected_with_all_of_it_is_classifier_free():
     found = Projected(scale=3.0, parallel=1.0).build().combine(CONDITIONAL, NULL, 0.5)
     wanted = ClassifierFree(scale=3.0).build().combine(CONDITIONAL, NULL, 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from attrs import frozen
 from torch import Tensor
 
@@ -30,6 +31,9 @@ class ClassifierFreeGuidance:
         guided = null + self.scale * (conditional - null)
         if self.rescale:
             axes = tuple(range(1, guided.ndim))
-            ratio = conditional.std(axes, keepdim=True) / guided.std(axes, keepdim=True)
+            spread, wanted = (
+                each.std(axes, correction=0, keepdim=True) for each in (guided, conditional)
+            )
+            ratio = torch.where(spread > 0, wanted / spread, 1)  # what is even has nothing to lose
             guided = guided * (self.rescale * ratio + 1 - self.rescale)
         return guided
