@@ -187,3 +187,13 @@ def test_lora_without_peft_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(SpecError, match=r"pip install 'diptych\[lora\]'"):
         evolve(spec_of("qwen3"), lora=Lora()).build()
+
+
+def test_rotary_frequencies_stay_exact_in_bfloat16(tmp_path):
+    official("qwen3", tmp_path)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.bfloat16)
+    ours = loaded(spec_of("qwen3", tmp_path)).to(torch.bfloat16)
+    assert next(ours.parameters()).dtype == torch.bfloat16
+    state, far = torch.zeros(1, 1, 16, dtype=torch.bfloat16), torch.tensor([[1000]])
+    turns = [each.rotary_emb(state, far) for each in (ours.model.model, theirs.model)]
+    torch.testing.assert_close(*turns, atol=0, rtol=0)

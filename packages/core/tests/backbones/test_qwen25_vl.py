@@ -211,3 +211,12 @@ def test_presets_are_the_public_sizes(name, billion):
     with torch.device("meta"):
         module = Qwen25VLSpec.preset(name, vocabulary=151936 if name == "3b" else 152064).build()
     assert sum(each.numel() for each in module.parameters()) / 1e9 == pytest.approx(billion, abs=0.002)
+
+
+def test_rotary_frequencies_of_words_and_pictures_stay_exact_in_bfloat16():
+    module = SPEC.build()
+    exact = {name: each.clone() for name, each in module.named_buffers() if "inv_freq" in name}
+    narrowed = dict(module.to(torch.bfloat16).named_buffers())
+    assert {name.split(".")[2] for name in exact} == {"visual", "language_model"}
+    for name, each in exact.items():
+        torch.testing.assert_close(narrowed[name], each, atol=0, rtol=0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +62,22 @@ class HFCausalLM(nn.Module):
     def load_pretrained(self, source: str, known_ids: int | None = None) -> None:
         """Copy weights from a transformers folder or hub id; see `fill_from_transformers`."""
         fill_from_transformers(self.model, source, known_ids)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert or move everything; rotary frequencies keep their type, as in transformers' own loading.
+
+        Rounded to bfloat16 they would turn a word at position 1000 by radians too far.
+        """
+        exact = [
+            (module, name, buffer)
+            for module in self.modules()
+            for name, buffer in module.named_buffers(recurse=False)
+            if name.endswith("inv_freq") and not buffer.is_meta
+        ]
+        super()._apply(fn, recurse)
+        for module, name, buffer in exact:
+            setattr(module, name, buffer.to(getattr(module, name).device))
+        return self
 
     @staticmethod
     def _run(decoder: Any, embeds: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None) -> Tensor:

@@ -84,10 +84,13 @@ class _Layer(nn.Module):
 
 
 def _rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary position embedding, half-split (RoFormer, arXiv 2104.09864): x [b h s d], positions [b s] -> [b h s d]."""
-    half = x.shape[-1] // 2
-    frequencies = 10000.0 ** (-torch.arange(half, device=x.device, dtype=x.dtype) / half)
-    angles = positions[:, None, :, None].to(x.dtype) * frequencies
-    cos, sin = angles.cos(), angles.sin()
+    """Rotary position embedding, half-split (RoFormer, arXiv 2104.09864): x [b h s d], positions [b s] -> [b h s d].
+
+    Angles are at least float32, whatever x is: bfloat16 does not know 513 from 512.
+    """
+    half, exact = x.shape[-1] // 2, torch.promote_types(x.dtype, torch.float32)
+    frequencies = 10000.0 ** (-torch.arange(half, device=x.device, dtype=exact) / half)
+    angles = positions[:, None, :, None].to(exact) * frequencies
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x[..., :half], x[..., half:]
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
