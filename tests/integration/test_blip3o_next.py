@@ -7,6 +7,7 @@ import pytest
 import torch
 from attrs import evolve
 from einops import rearrange
+from PIL import Image
 from safetensors.torch import load_file
 
 import diptych
@@ -276,7 +277,7 @@ def test_special_tokens_in_captions_are_text(clean, text):
 def test_pictures_are_painted_and_a_checkpoint_without_the_tokenizer_of_pictures_says_so(clean):
     assert [each.size for each in clean.generate(["a red cat", "x"], seed=3)] == [(32, 32)] * 2
     with pytest.raises(diptych.errors.RequestError, match=r"left out `vision.tokens`"):
-        clean._need("vision.tokens")
+        clean.encode("tokens", clean.pixels("tokens", [Image.new("RGB", (32, 32))]))
 
 
 def test_ids_of_a_config_that_disagree_with_the_tokenizer(next_folder, tmp_path):

@@ -162,7 +162,7 @@ class UnifiedModel(Ways):
         shown = _several(pictures)
         must_reconstruct(self.spec)
         target = self.spec.decoded
-        self._need("decode", f"vision.{target}")
+        self.need("decode", f"vision.{target}")
         if not shown:
             return []
         features = self.encode(target, self.pixels(target, shown))
@@ -179,7 +179,7 @@ class UnifiedModel(Ways):
         wishes = [Request(text, _several(own)) for text, own in zip(said, given, strict=True)]
         if any(not wish.pictures for wish in wishes):
             raise RequestError("there is no picture to edit; `generate` paints from words alone")
-        self._need(*(f"vision.{name}" for name in self.spec.eyes))
+        self.need(*(f"vision.{name}" for name in self.spec.eyes))
         return list(wishes)
 
     def _thought(self, wishes: list[Wish], called: str, thoughts: str | Sequence[str] | None) -> list[Wish]:
@@ -194,7 +194,7 @@ class UnifiedModel(Ways):
 
     def _paint(self, batches: Iterable[Dealt], many: int, progress: Progress | None) -> list[Image.Image]:
         must_paint(self.spec)
-        self._need("backbone", "generate")
+        self.need("backbone", "generate")
         pictures: list[Image.Image] = []
         for own, seeds, away in batches:
             pictures += to_pictures(self.to_pixels(self.features(own, seeds, away), seeds))
@@ -204,9 +204,9 @@ class UnifiedModel(Ways):
 
     def _need_text(self, pictures: bool) -> None:
         must_answer(self.spec, pictures=pictures)
-        self._need("backbone", "text", "understand")
+        self.need("backbone", "text", "understand")
         if pictures and self.spec.understand:
-            self._need(f"vision.{self.spec.understand.encoder}")
+            self.need(f"vision.{self.spec.understand.encoder}")
 
 
 def _several(pictures: Picture | Sequence[Picture]) -> tuple[Picture, ...]:

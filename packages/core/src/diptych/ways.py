@@ -92,18 +92,25 @@ class Ways:
         return to_pixels(pictures, how).to(device=self.device, dtype=self.dtype)
 
     def encode(self, name: str, pixels: Tensor) -> Tensor:
-        """Encode pixels [b 3 h w] with the vision part `name`: -> features, latents or ids [b n …]."""
+        """Encode pixels [b 3 h w] with the vision part `name`: -> features, latents or ids [b n …].
+
+        Raises:
+            RequestError: if the checkpoint left the part out.
+        """
         spec, part = self.eye(name)
+        self.need("backbone" if spec.kind == "backbone" else f"vision.{name}")
         if spec.kind == "backbone":
             return part.read(pixels)
         return part(pixels) if spec.kind == "encoder" else part.encode(pixels)
 
     def reading_tokens(self, features: Tensor) -> Tensor:
         """Bring an encoder's features [b n c], or ids [b n], into the backbone's width: -> [b m d]."""
+        self.need("understand")
         if not features.is_floating_point():
             assert self.spec.understand
             writer = self.spec.writer(self.spec.understand.encoder)
             assert writer
+            self.need(f"generate.{writer.name}.head")
             return self.parts.step(writer.name)["head"].embed(features, self.parts.backbone)
         return self.parts.connector(features) if self.parts.connector is not None else features
 
@@ -114,6 +121,7 @@ class Ways:
 
         features [k m d] are `reading_tokens` of the pictures in the order of their spans; queries [q d].
         """
+        self.need("backbone")
         embeds = sequences.merge(self.parts.backbone.embed(sequences.ids), features, queries)
         if features is not None and self.spec.understand and self.spec.understand.encoder == "backbone":
             return self.parts.backbone(embeds, sequences.mask, cache, images=sequences.images)
@@ -237,7 +245,7 @@ class Ways:
         found = list(wishes)
         if self.spec.think is None or not bare:
             return found
-        self._need("backbone", "text")
+        self.need("backbone", "text")
         asked, own = [wishes[place] for place in bare], [seeds[place] for place in bare]
         for place, thought in zip(bare, thoughts_about(self, asked, own, self.spec.think, album), strict=True):
             found[place] = Request(words_of(wishes[place]), shown_in(wishes[place]), thought)
@@ -302,9 +310,14 @@ class Ways:
         return reads and step.guidance is not None
 
     def to_pixels(self, features: Tensor, seeds: Sequence[int]) -> Tensor:
-        """Decode features [b n c], or ids [b n], to pixels [b 3 h w] in [-1, 1]."""
+        """Decode features [b n c], or ids [b n], to pixels [b 3 h w] in [-1, 1].
+
+        Raises:
+            RequestError: if the checkpoint left out what decodes.
+        """
         if features.is_floating_point():
             features = features.to(self.dtype)  # samplers give at least float32, whatever the weights are
+        self.need("decode" if self.parts.decoder is not None else f"vision.{self.spec.decoded}")
         if self.parts.decoder is not None:
             if getattr(self.parts.decoder, "lacks_null", False):
                 self.show_black()
@@ -315,17 +328,22 @@ class Ways:
     def show_black(self) -> None:
         """Show the decoder the features of a black picture, or of a space painted, if it has a use for them."""
         if getattr(self.parts.decoder, "null_of", None) == "painted-space":
-            self._need("generate")
+            self.need("generate")
             self.parts.decoder.fit_null(painted_space(self))
         elif hasattr(self.parts.decoder, "fit_null"):
-            self._need(f"vision.{self.spec.decoded}")
             black = self.pixels(self.spec.decoded, [Image.new("RGB", (64, 64))])
             self.parts.decoder.fit_null(self.encode(self.spec.decoded, black)[0])
 
-    def _need(self, *slots: str) -> None:
+    def need(self, *slots: str) -> None:
+        """Refuse a task that needs slots of which the checkpoint left anything out: its weights are not the model's.
+
+        Raises:
+            RequestError: naming what was left out, and why.
+        """
         for path, why in self.left_out.items():
-            if any(path == slot or path.startswith(f"{slot}.") for slot in slots):
-                raise RequestError(f"this checkpoint left out `{path}` ({why}), which this task needs")
+            for slot in slots:
+                if f"{path}.".startswith(f"{slot}.") or f"{slot}.".startswith(f"{path}."):
+                    raise RequestError(f"this checkpoint left out `{path}` ({why}), and this task needs `{slot}`")
 
 
 def _instead(wish: Wish, text: str) -> Wish:

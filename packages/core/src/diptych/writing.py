@@ -89,5 +89,6 @@ class WholeRows:
         if model.spec.text is None:
             raise RequestError("learning whole texts needs a text head: put `text: {type: next-token}` into the spec")
         labels, wanted = self.ids[:, 1:], self.learned[:, 1:]
+        model.need("backbone", "text")
         states = self.states(model)[:, :-1][wanted]
         return model.parts.text.loss(states, labels[wanted], model.parts.backbone).mean()

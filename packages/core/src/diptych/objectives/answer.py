@@ -29,6 +29,7 @@ class AnswerObjective(nn.Module):
             raise RequestError(
                 "`answer` trains through the text head; put `text: {type: next-token}` into the model spec"
             )
+        model.need("text")
         shown, tokens = batch.read(chosen), None
         if shown:
             if model.spec.understand is None:

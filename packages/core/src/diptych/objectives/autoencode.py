@@ -20,6 +20,7 @@ class AutoencodeObjective(nn.Module):
         """Compute each term's mean over the samples that have a picture: -> {"autoencode/<term>": scalar}."""
         if not batch.pictured:
             return {}
+        batch.model.need(f"vision.{self.part}")
         part: Any = batch.model.parts.vision[self.part]
         terms = part.loss(batch.pixels(self.part), generator)
         return {f"autoencode/{name}": value.mean() for name, value in terms.items()}

@@ -32,6 +32,7 @@ class PaintObjective(nn.Module):
         if not chosen:
             return {}
         step = model.spec.step(self.step) if self.step else model.spec.generate[0]
+        model.need(f"generate.{step.name}")
         with torch.no_grad():  # targets never train through this loss
             target = model.normalise(step.name, batch.features(step.target)[batch.made(chosen)])
         wishes = [batch.samples[row].wish() for row in chosen]

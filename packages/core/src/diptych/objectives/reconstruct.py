@@ -32,6 +32,7 @@ class ReconstructObjective(nn.Module):
         model = batch.model
         if model.spec.decode is None or model.spec.decode.decoder is None:
             raise RequestError("`reconstruct` trains `decode.decoder`, which this model has not; see `autoencode`")
+        model.need("decode")
         if not batch.pictured:
             return {}
         count = max(1, round(len(batch.pictures) * self.share))
