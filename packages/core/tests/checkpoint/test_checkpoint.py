@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -12,10 +13,20 @@ from safetensors.torch import load_file, save_file
 import diptych
 from diptych.checkpoint.folder import whole_file, whole_folder
 from diptych.checkpoint.tensors import fill, read_tensors, write_tensors
+from diptych.data.sample import Sample
 from diptych.errors import CheckpointError, OutputError, RequestError, SpecError
+from diptych.objectives.batch import Batch
+from diptych.objectives.specs import Paint, Reconstruct
 from diptych.spec.files import merge
 from diptych.spec.model import ModelSpec
 from diptych.spec.structure import structure
+
+
+GREY = np.full((16, 16, 3), 90, dtype=np.uint8)
+
+
+def batch(model):
+    return Batch(model, [Sample.paint("a", GREY)])
 
 
 def same(a, b):
@@ -91,6 +102,40 @@ def test_parts_left_out_are_named_and_using_them_says_so(tmp_path):
     assert loaded.reconstruct([torch.zeros(16, 16, 3, dtype=torch.uint8).numpy()])
     loaded.save(tmp_path / "again")
     assert json.loads((tmp_path / "again" / "manifest.json").read_text())["left_out"] == loaded.left_out
+
+
+@pytest.mark.parametrize(
+    ("left_out", "use"),
+    [
+        ("vision.eye", lambda model: model.reconstruct(GREY)),
+        ("vision", lambda model: model.reconstruct(GREY)),
+        ("decode", lambda model: model.generate("a")),
+        ("decode.decoder.mlp", lambda model: model.generate("a")),
+        ("vision.eye", lambda model: Paint().build()(batch(model), torch.Generator())),
+        ("generate", lambda model: Paint().build()(batch(model), torch.Generator())),
+        ("backbone", lambda model: Paint().build()(batch(model), torch.Generator())),
+        ("decode", lambda model: Reconstruct().build()(batch(model), torch.Generator())),
+        ("understand", lambda model: model.edit(GREY, "a")),
+    ],
+)
+def test_nothing_uses_weights_that_a_checkpoint_left_out(left_out, use):
+    model = diptych.build(model_spec())
+    use(model)
+    model.left_out[left_out] = "too large"
+    with pytest.raises(RequestError, match=rf"left out `{left_out}` \(too large\), and this task needs"):
+        use(model)
+
+
+def test_what_was_left_out_is_not_written_as_if_it_were_there(tmp_path):
+    diptych.build(model_spec()).save(tmp_path / "part", leave_out=["decode"])
+    diptych.load(tmp_path / "part").save(tmp_path / "again")
+    assert not [name for name in load_file(tmp_path / "again" / "model.safetensors") if name.startswith("decode")]
+
+
+def test_leaving_out_what_is_not_there_names_what_is(tmp_path):
+    with pytest.raises(RequestError, match=r"'decode\.decodr' holds no weights; did you mean 'decode\.decoder'\?"):
+        diptych.build(model_spec()).save(tmp_path / "model", leave_out=["decode.decodr"])
+    assert not (tmp_path / "model").exists()
 
 
 def test_leaving_out_one_part_is_not_leaving_out_another_of_a_longer_name(tmp_path):
@@ -239,14 +284,14 @@ def test_a_missing_tokenizer(own_copy):
 
 
 def test_a_folder_appears_whole(tmp_path):
-    with whole_folder(tmp_path / "out") as temporary:
+    with whole_folder(tmp_path / "out", ()) as temporary:
         (temporary / "a").write_text("new")
         assert not (tmp_path / "out").exists()
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
 
 
 def write_new(folder, error=None):
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, ["a"]) as temporary:
         (temporary / "a").write_text("new")
         if error:
             raise error
@@ -273,7 +318,8 @@ def test_an_old_folder_survives_when_the_new_one_cannot_take_its_place(tmp_path,
         return rename(self, target)
 
     monkeypatch.setattr(path_type, "rename", stubborn)
-    with pytest.raises(OutputError, match="what was there is unharmed"), whole_folder(tmp_path / "out") as temporary:
+    out = tmp_path / "out"
+    with pytest.raises(OutputError, match="what was there is unharmed"), whole_folder(out, ["a"]) as temporary:
         (temporary / "a").write_text("new")
     assert (tmp_path / "out" / "a").read_text() == "old"
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
@@ -288,13 +334,19 @@ def test_a_file_in_the_way_is_an_output_error(tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
-def test_saving_over_a_checkpoint_replaces_it_whole(tmp_path):
+def test_saving_over_a_checkpoint_replaces_it_whole_and_nothing_else(tmp_path):
     diptych.build(model_spec(), seed=1).save(tmp_path / "model")
-    (tmp_path / "model" / "stale").write_text("")
+    (tmp_path / "model" / "tokenizer" / "stale").write_text("")
+    (tmp_path / "model" / "README.md").write_text("mine")
+    (tmp_path / "model" / "samples").mkdir()
+    (tmp_path / "model" / "samples" / "a").write_text("mine too")
     other = diptych.build(model_spec(), seed=2)
     other.save(tmp_path / "model")
     assert same(diptych.load(tmp_path / "model"), other)
-    assert not (tmp_path / "model" / "stale").exists()
+    assert not (tmp_path / "model" / "tokenizer" / "stale").exists()
+    assert (tmp_path / "model" / "README.md").read_text() == "mine"
+    assert (tmp_path / "model" / "samples" / "a").read_text() == "mine too"
+    assert [each.name for each in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_full_disk_is_an_output_error_and_leaves_nothing(tmp_path, monkeypatch):
@@ -339,7 +391,7 @@ def test_tensors_that_share_memory_are_written_each(tmp_path):
 def test_temporary_names_do_not_depend_on_the_umask(tmp_path):
     before = os.umask(0o077)
     try:
-        with whole_folder(tmp_path / "out"):
+        with whole_folder(tmp_path / "out", ()):
             pass
     finally:
         os.umask(before)

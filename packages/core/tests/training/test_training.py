@@ -20,8 +20,9 @@ from diptych.spec.files import merge
 from diptych.spec.model import ModelSpec
 from diptych.spec.recipe import Recipe, Stage
 from diptych.spec.structure import structure
-from diptych.training.optimiser import choose_trained
+from diptych.training.optimiser import MovingAverage, choose_trained
 from diptych.training.run import TrainingStoppedError, train
+from diptych.training.state import Progress, read_optimiser, save_state
 
 
 def weights(model):
@@ -52,6 +53,34 @@ def test_stopping_and_going_on_changes_no_bit(tmp_path, stops, backbone):
     assert changed(weights(whole), weights(pieces)) == set()
     a, b = ((tmp_path / each / "model" / "model.safetensors").read_bytes() for each in ("whole", "pieces"))
     assert a == b
+
+
+def test_stopping_after_the_last_step_of_a_stage_stops_before_the_next(tmp_path):
+    train(
+        recipe(), tmp_path / "out", model=model_spec(), quiet=True, stop_after=lambda stage, step: step == stage.steps
+    )
+    assert not (tmp_path / "out" / "model").exists()
+    assert json.loads((tmp_path / "out" / "state" / "progress.json").read_text())["stage"] == 1
+    train(
+        recipe(), tmp_path / "out", model=model_spec(), quiet=True, stop_after=lambda stage, step: step == stage.steps
+    )
+    assert diptych.load(tmp_path / "out" / "model")
+
+
+def test_the_moving_average_goes_on_where_it_lies(tmp_path):
+    model = diptych.build(model_spec())
+    trained = dict(model.parts.decoder.named_parameters())
+    optimiser = torch.optim.AdamW(trained.values())
+    average = MovingAverage(trained, 0.9)
+    average.update()
+    stored = {name: each + 1 for name, each in average.average.items()}
+    before, average.average = average.average, stored
+    save_state(tmp_path / "state", Progress(0, 1, "x"), model.parts, nn.ModuleDict(), optimiser, average)
+    average.average = before
+    read_optimiser(tmp_path / "state", nn.ModuleDict(), optimiser, average)
+    for name, each in before.items():
+        assert average.average[name] is each  # on the device of the weights, wherever the file was read to
+        assert torch.equal(each, stored[name])
 
 
 def test_a_run_that_is_over_is_not_done_again(tmp_path):
@@ -148,6 +177,14 @@ def test_losses_that_find_nothing_to_learn_say_so(tmp_path):
         train(asks, tmp_path / "out", model=model_spec(), quiet=True)
 
 
+def test_a_stage_whose_losses_reach_nothing_that_it_trains_says_so(tmp_path):
+    stage = evolve(recipe().stages[1], train=("decode",))
+    with pytest.raises(
+        TrainingStoppedError, match=r"trains decode, but none of that has a part in its losses \(paint\)"
+    ):
+        train(evolve(recipe(), stages=(stage,)), tmp_path / "out", model=model_spec(), quiet=True)
+
+
 def test_a_loss_that_is_no_number_stops_and_leaves_the_last_state(tmp_path):
     model = diptych.build(model_spec())
     quick = evolve(recipe(), stages=recipe().stages[:1], save_every=1)
@@ -178,6 +215,20 @@ def test_a_recipe_names_its_model(tmp_path):
     (tmp_path / "further.yaml").write_text(yaml.safe_dump({**RECIPE, "model": "out/model"}))
     further = train(tmp_path / "further.yaml", tmp_path / "more", quiet=True)
     assert "decode.decoder" in changed(weights(model), weights(further))
+
+
+def test_a_model_that_is_given_takes_the_place_of_the_one_named(tmp_path):
+    given = diptych.build(model_spec(), seed=7)
+    given.save(tmp_path / "given")
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump({**RECIPE, "model": "not/there"}))
+    trained = train(tmp_path / "recipe.yaml", tmp_path / "out", model=str(tmp_path / "given"), quiet=True)
+    assert "vision.eye" not in changed(weights(given), weights(trained))
+
+
+def test_initial_weights_that_a_given_spec_names_are_read(tmp_path):
+    spec = model_spec(backbone={**HF["backbone"], "weights": str(tmp_path / "none")})
+    with pytest.raises(CheckpointError, match="none' cannot be read as a Qwen3ForCausalLM"):
+        train(recipe(), tmp_path / "out", model=spec, quiet=True)
 
 
 def test_the_log_has_the_mean_of_each_loss(tmp_path):
@@ -241,7 +292,7 @@ def test_every_step_has_randomness_of_its_own_that_resuming_repeats(tmp_path, mo
     class Draws(nn.Module):
         def forward(self, batch, generator):
             drawn.append(torch.rand(1, generator=generator).item())
-            return {"paint": torch.zeros(())}
+            return {"paint": torch.zeros((), requires_grad=True)}
 
     monkeypatch.setattr(Paint, "build", lambda _: Draws())
     paint = recipe().stages[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,8 +21,10 @@ def is_folder(path: Path) -> bool:
 
 
 @contextmanager
-def whole_folder(path: Path) -> Iterator[Path]:
+def whole_folder(path: Path, own: Collection[str]) -> Iterator[Path]:
     """Give a temporary folder beside `path`; on success it takes the place of `path`, on failure it vanishes.
+
+    Of an older folder only what has one of the names `own` goes; everything else in it stays.
 
     Raises:
         OutputError: if the place cannot be written to, or holds something else than a folder.
@@ -46,6 +48,9 @@ def whole_folder(path: Path) -> Iterator[Path]:
             if old.exists():
                 old.rename(path)
             raise
+        for each in old.iterdir() if old.exists() else ():
+            if each.name not in own:
+                each.rename(path / each.name)
         shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror or error}; what was there is unharmed") from error

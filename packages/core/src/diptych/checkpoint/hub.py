@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from diptych.checkpoint.card import model_card
-from diptych.checkpoint.io import read_manifest
+from diptych.checkpoint.io import OWN, read_manifest
 from diptych.errors import CheckpointError, RequestError
 from diptych.importing.fetch import is_hub_id
-from diptych.importing.origin import FOLDER as ORIGIN
-from diptych.spec.files import SAVED_SPEC, find_file
+from diptych.spec.files import find_file
 
 
 CARD = "README.md"
-_OWN = (SAVED_SPEC, "manifest.json", "model.safetensors", "tokenizer/*", f"{ORIGIN}/*", CARD)
+_PUSHED = (*OWN, CARD)
 """What of a folder is pushed: a checkpoint's own files, and nothing that may lie beside them."""
 
 
@@ -43,13 +42,13 @@ def push(
         raise RequestError(f"'{repo_id}' is no hub id; give organisation and name, such as org/name")
     folder = find_file(source)
     manifest = read_manifest(folder)
-    absent = [name for name in _OWN[:3] if not (folder / name).is_file()]
+    absent = [name for name in OWN[:3] if not (folder / name).is_file()]
     if absent:
         raise CheckpointError(f"{folder} is not whole: it lacks {', '.join(absent)}")
     card = model_card(folder, manifest, repo_id)
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    paths = sorted(path for pattern in _OWN for path in folder.glob(pattern) for path in _files(path))
+    paths = sorted(path for name in _PUSHED for path in _files(folder / name))
     files = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in paths]
     if not (folder / CARD).exists():
         files.append(CommitOperationAdd(CARD, card.encode()))

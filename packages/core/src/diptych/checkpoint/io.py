@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ import torch
 from diptych.assembly import Assembly
 from diptych.checkpoint.folder import is_folder, whole_folder
 from diptych.checkpoint.tensors import fill, own_tensors, read_tensors, write_tensors
-from diptych.errors import CheckpointError, SpecError
+from diptych.errors import CheckpointError, RequestError, SpecError, suggest
 from diptych.importing.fetch import fetch, is_hub_id
-from diptych.importing.origin import Origin, read_origin, write_origin
+from diptych.importing.origin import FOLDER, Origin, read_origin, write_origin
 from diptych.model import UnifiedModel
 from diptych.plugins import plugins
 from diptych.prompt import PromptBuilder
@@ -29,6 +29,8 @@ from diptych.tokenizers.text import TextTokenizer
 
 
 FORMAT = 1
+OWN = (SAVED_SPEC, "manifest.json", "model.safetensors", "tokenizer", FOLDER)
+"""What a checkpoint's folder consists of; the last two are not in each."""
 
 
 def save(
@@ -38,18 +40,25 @@ def save(
 
     Args:
         model: what to write.
-        path: the folder; an older checkpoint there is replaced.
+        path: the folder; an older checkpoint there is replaced, other files there stay.
         dtype: the type of floating-point weights in the file; as they are unless given.
-        leave_out: slot paths that are not needed after training; the manifest says so.
+        leave_out: slot paths that are not needed after training; the manifest says so. What `model` lacks already
+            stays out.
 
     Raises:
+        RequestError: if a path to leave out holds no weights.
         UnregisteredPartError: if a part was made in code; nothing is written.
         OutputError: if the place cannot be written to.
     """
     to_json(model.spec)  # a part made in code is refused before anything else
-    kept = {key: value for key, value in own_tensors(model.parts).items() if not _inside(key, leave_out)}
+    own = own_tensors(model.parts)
+    for slot in leave_out:
+        if not any(_inside(key, [slot]) for key in own):
+            known = sorted({".".join(key.split(".")[:i]) for key in own for i in range(1, 5)})
+            raise RequestError(f"leave_out: '{slot}' holds no weights{suggest(slot, known)}")
     left_out = {**model.left_out, **dict.fromkeys(leave_out, "needed only for training")}
-    with whole_folder(Path(path)) as folder:
+    kept = {key: value for key, value in own.items() if not _inside(key, left_out)}
+    with whole_folder(Path(path), OWN) as folder:
         write_description(folder, model.spec, model.words, left_out, model.origin)
         write_tensors(kept, folder / "model.safetensors", dtype)
 
@@ -150,5 +159,5 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _inside(key: str, paths: Sequence[str]) -> bool:
+def _inside(key: str, paths: Iterable[str]) -> bool:
     return any(key == path or key.startswith(f"{path}.") for path in paths)

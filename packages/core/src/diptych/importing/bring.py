@@ -11,7 +11,7 @@ import torch
 from attrs import evolve, frozen
 
 from diptych.checkpoint.folder import whole_folder
-from diptych.checkpoint.io import write_description
+from diptych.checkpoint.io import OWN, write_description
 from diptych.errors import CheckpointError
 from diptych.importing.fetch import fetch
 from diptych.importing.files import files_of, unread_files
@@ -117,7 +117,7 @@ def import_checkpoint(
         if told:
             told(done, total)
 
-    with whole_folder(Path(destination)) as new:
+    with whole_folder(Path(destination), OWN) as new:
         write_description(new, spec, tokenizer, left_out, origin)
         write_stream(stored, plan.made, new / "model.safetensors", count)
     return Brought(spec, len(plan.made), left_out, plan.skipped, importer.absent(foreign), unread_files(folder, found))

@@ -9,9 +9,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from diptych.checkpoint.folder import whole_folder
+from diptych.checkpoint.folder import is_folder, whole_folder
 from diptych.checkpoint.io import read_manifest
-from diptych.errors import CheckpointError, SpecError
+from diptych.errors import CheckpointError, OutputError, SpecError
 from diptych.importing.bring import Told, named, read_foreign, refuse
 from diptych.importing.files import SAFE_SUFFIX, WeightFiles, index_name, weights_name
 from diptych.importing.importer import Foreign, Importer
@@ -60,15 +60,17 @@ def export_checkpoint(
     Args:
         importer: an importer, or its registered name.
         source: a checkpoint folder of ours, or a registered name.
-        destination: the folder to write.
+        destination: the folder to write, new or empty.
         shard: most bytes a weight file.
         told: progress.
 
     Raises:
         CheckpointError: if the layout cannot say what the model is, naming what differs.
-        OutputError: if the destination cannot be written to.
+        OutputError: if the destination cannot be written to, or holds anything.
     """
     name, importer = named(importer)
+    if is_folder(Path(destination)) and (there := sorted(each.name for each in Path(destination).iterdir())):
+        raise OutputError(f"{destination} holds {', '.join(there[:4])} already; give a new folder")
     folder = find_file(source)
     manifest = read_manifest(folder)
     origin = read_origin(folder) or Origin(name)
@@ -95,7 +97,7 @@ def export_checkpoint(
         if told:
             told(done, total)
 
-    with whole_folder(Path(destination)) as new:
+    with whole_folder(Path(destination), ()) as new:
         files = {file: data for file, data in origin.files.items() if not file.startswith(lacking)}
         if spec.tokenizer and "tokenizer.json" not in origin.files:
             files["tokenizer.json"] = (folder / "tokenizer" / "tokenizer.json").read_bytes()

@@ -11,12 +11,13 @@ import torch
 from torch import Generator, nn
 
 from diptych.assemble import build
+from diptych.checkpoint.folder import is_folder
 from diptych.checkpoint.io import load
 from diptych.data.mixture import Mixture
 from diptych.errors import DiptychError, OutputError, Problem, SpecError
 from diptych.model import UnifiedModel
 from diptych.objectives.batch import Batch
-from diptych.spec.files import read_spec, spec_hash
+from diptych.spec.files import find_file, read_spec, spec_hash
 from diptych.spec.model import ModelSpec
 from diptych.spec.names import bad_name
 from diptych.spec.recipe import Recipe, Stage
@@ -34,7 +35,7 @@ def train(
     recipe: Recipe | str | Path,
     out: str | Path,
     *,
-    model: UnifiedModel | ModelSpec | None = None,
+    model: UnifiedModel | ModelSpec | str | Path | None = None,
     device: str | torch.device = "cpu",
     quiet: bool = False,
     stop_after: Callable[[Stage, int], bool] | None = None,
@@ -45,7 +46,7 @@ def train(
         recipe: a recipe, or the path of a recipe file.
         out: the folder for `model/` (the result), `state/` (to resume from) and `log.jsonl`. If it holds a state of
             the same recipe, training goes on from there.
-        model: trained in place instead of what the recipe names.
+        model: a model, trained in place; or a spec, a spec file or a saved folder, instead of what the recipe names.
         device: where to train.
         quiet: show nothing.
         stop_after: asked after every step; True saves the state and stops early.
@@ -55,7 +56,7 @@ def train(
 
     Raises:
         SpecError: for everything wrong with recipe or model.
-        TrainingStoppedError: if the loss is no longer a number.
+        TrainingStoppedError: if the loss is no longer a number, or nothing that a stage trains has a part in it.
     """
     read = recipe if isinstance(recipe, Recipe) else read_spec(recipe, Recipe)
     return _train(read, Path(out), model, device, quiet, stop_after)
@@ -64,7 +65,7 @@ def train(
 def _train(
     recipe: Recipe,
     out: Path,
-    model: UnifiedModel | ModelSpec | None,
+    model: UnifiedModel | ModelSpec | str | Path | None,
     device: str | torch.device,
     quiet: bool,
     stop_after: Callable[[Stage, int], bool] | None,
@@ -134,7 +135,7 @@ class _Run:
         average = MovingAverage(trained, stage.ema) if stage.ema else None
         if first:
             read_optimiser(self.folder, losses, optimiser, average)
-        start, began = first, time.monotonic()
+        start, began, stop = first, time.monotonic(), False
         with self.log.stage(stage.name, first, stage.steps):
             for step in range(first, stage.steps):
                 lr = set_lr(optimiser, stage, step)
@@ -145,7 +146,7 @@ class _Run:
                 self.log.step(stage.name, step + 1, stage.steps, values, lr=lr, samples_per_second=round(rate, 1))
                 stop = self.stop_after is not None and self.stop_after(stage, step + 1)
                 last = step + 1 == stage.steps
-                if stop or (not last and (step + 1) % self.recipe.save_every == 0):
+                if not last and (stop or (step + 1) % self.recipe.save_every == 0):
                     at = Progress(index, step + 1, self.hash)
                     save_state(self.folder, at, model.parts, losses, optimiser, average)
                 if stop and not last:
@@ -153,7 +154,7 @@ class _Run:
         if average:
             average.apply()
         save_state(self.folder, Progress(index + 1, 0, self.hash), model.parts, losses)
-        return True
+        return not stop or index + 1 == len(self.recipe.stages)
 
     def _mixture(self, stage: Stage, index: int) -> Mixture:
         return Mixture(self.sources, stage.mixture, self.recipe.seed * 1000 + index)
@@ -184,10 +185,12 @@ class _Run:
         model = self.model
         batch = Batch(model, mixture.batch(step, stage.batch))
         generator = Generator().manual_seed((self.recipe.seed * 1000 + index) * 10_000_000 + step)
-        total, values = torch.zeros((), device=model.device), {}
+        total, values, found = torch.zeros((), device=model.device), {}, []
         with torch.autocast(model.device.type, torch.bfloat16, enabled=stage.precision == "bfloat16"):
             for name, objective in losses.items():
-                for term, value in objective(batch, generator).items():
+                terms = objective(batch, generator)
+                found += [name] if terms else []
+                for term, value in terms.items():
                     total = total + stage.losses[name].weight * value
                     values[term] = value
         shown = {term: float(value.detach()) for term, value in values.items()}
@@ -197,6 +200,11 @@ class _Run:
             total.backward()
             nn.utils.clip_grad_norm_([p for g in optimiser.param_groups for p in g["params"]], stage.clip)
             optimiser.step()
+        elif len(found) == len(losses):  # else another batch may hold what trains
+            raise TrainingStoppedError(
+                f"stage '{stage.name}' trains {', '.join(stage.train)}, but none of that has a part in "
+                f"its losses ({', '.join(found)}); train what they depend on, or give losses that depend on it"
+            )
         return shown
 
     def _check(self, stage: Stage, step: int, shown: Mapping[str, float]) -> None:
@@ -213,11 +221,10 @@ class _Run:
             )
 
 
-def _model(recipe: Recipe, given: UnifiedModel | ModelSpec | None, device: Any) -> UnifiedModel:
+def _model(recipe: Recipe, given: UnifiedModel | ModelSpec | str | Path | None, device: Any) -> UnifiedModel:
     if isinstance(given, UnifiedModel):
         return given.to(device)
-    if isinstance(given, ModelSpec):
-        return build(given, seed=recipe.seed, device=device)
-    if Path(recipe.model).is_dir():
-        return load(recipe.model, device=device)
-    return build(recipe.model, seed=recipe.seed, device=device, weights=True)
+    named = given if isinstance(given, ModelSpec) else find_file(given or recipe.model)
+    if isinstance(named, Path) and is_folder(named):
+        return load(named, device=device)
+    return build(named, seed=recipe.seed, device=device, weights=True)

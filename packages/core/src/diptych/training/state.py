@@ -16,6 +16,9 @@ from diptych.errors import CheckpointError
 from diptych.training.optimiser import MovingAverage
 
 
+_OWN = ("parts.safetensors", "losses.safetensors", "average.safetensors", "optimiser.safetensors", "progress.json")
+
+
 @frozen
 class Progress:
     """The next step to take: stage index and step within it. `recipe` is the hash of the recipe it belongs to."""
@@ -34,7 +37,7 @@ def save_state(
     average: MovingAverage | None = None,
 ) -> None:
     """Write weights, training-only weights, optimiser and progress; whole or not at all."""
-    with whole_folder(folder) as temporary:
+    with whole_folder(folder, _OWN) as temporary:
         write_tensors(own_tensors(parts), temporary / "parts.safetensors")
         write_tensors(own_tensors(losses), temporary / "losses.safetensors")
         if average is not None:
@@ -94,5 +97,6 @@ def read_optimiser(
         state.setdefault(int(index), {})[name] = value
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     if average is not None:
-        average.average = read_tensors(folder / "average.safetensors")
+        for name, value in read_tensors(folder / "average.safetensors").items():
+            average.average[name].copy_(value)
         average.count = json.loads((folder / "progress.json").read_text(encoding="utf-8"))["average_count"]
