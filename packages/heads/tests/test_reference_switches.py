@@ -3,9 +3,14 @@
 import pytest
 import torch
 from attrs import evolve
-from head_cases.small import CONDITION, NETWORKS
+from head_cases.small import CONDITION, GRID, NETWORKS
 
-from diptych_heads.networks.time_waves import cut_to_thousandths
+from diptych.seeds import generators
+from diptych_heads.heads.specs import FlowMatching
+from diptych_heads.networks.time_waves import cut_to_thousandths, time_waves, wave_frequencies
+from diptych_heads.noise_schedules.specs import Cosine
+from diptych_heads.samplers.euler_discrete_spec import EulerDiscrete
+from diptych_heads.samplers.specs import Ddim, DpmSolver2M, Euler
 
 
 LUMINA = NETWORKS["lumina-next"]
@@ -18,6 +23,33 @@ def test_times_are_cut_as_the_original_cuts_them(steps):
     told = [int(1000 * (steps - index) / steps + 1e-9) for index in range(steps)]
     for dtype in (torch.float32, torch.float64):
         assert (cut_to_thousandths(sigmas.to(dtype)) * 1000).round().int().tolist() == told
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_narrow_state_does_not_round_the_times(dtype):
+    """The original's state is in half precision and its times are not: they are told whole ones."""
+    told = []
+    lumina = evolve(LUMINA, whole_times=True, layers=1)
+    head = FlowMatching(network=lumina, narrow_state=True, **GRID).build().to(dtype)
+    hook = head.network.time_caption_embed.register_forward_hook
+    hook(lambda _, given, __: told.append(given[0]))
+    condition = torch.zeros(1, 3, CONDITION, dtype=dtype)
+    made = head.sample(condition, None, generators([0]), Euler(steps=30).build())
+    places = [1000 * (30 - index) // 30 / 1000 for index in range(30)]
+    exact = time_waves(torch.tensor(places), wave_frequencies(torch.device("cpu")))
+    assert made.dtype == dtype
+    torch.testing.assert_close(torch.cat(told), exact, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", [DpmSolver2M(3), Ddim(3, eta=1.0), EulerDiscrete(3)])
+def test_a_narrow_state_stays_narrow(sampler):
+    pieces = {"network": NETWORKS["dit-learned"], "noise_schedule": Cosine(), "prediction": "v"}
+    condition = torch.ones(1, 3, CONDITION, dtype=torch.bfloat16)
+    for narrow, dtype in ((True, torch.bfloat16), (None, torch.float32)):
+        head = FlowMatching(narrow_state=narrow, **pieces, **GRID).build().bfloat16()
+        made = head.sample(condition, None, generators([0]), sampler.build())
+        assert made.dtype == dtype
+        assert made.isfinite().all()
 
 
 def test_the_network_is_told_whole_times_only_under_the_switch():

@@ -87,6 +87,22 @@ def test_float32_stays_finite_from_pure_noise(spec, sampler):
     assert (found - MEAN).abs().max() < 5 * SPREAD
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("sampler", [Ddim(300), Ddim(300, eta=1.0), DpmSolver2M(300)])
+def test_a_half_precision_state_is_rounded_and_its_times_are_not(sampler, dtype):
+    """Times a three-hundredth apart are one in bfloat16: a step between them was 0 / 0."""
+    schedule, exact = gaussian(Cosine())
+    states, ends = [], []
+    for noise in (NOISE.to(dtype), NOISE.to(dtype).double()):
+        flow = Flow(
+            lambda x, t: exact(x.double(), t).to(x.dtype), schedule, lambda like=noise: like
+        )
+        how = lambda step, t, x: states.append(x.dtype)  # noqa: E731
+        ends.append(sampler.build().sample(flow, noise, how).double())
+    assert states == [dtype] * 300 + [torch.float64] * 300
+    assert (ends[0] - ends[1]).abs().max() < 300 * torch.finfo(dtype).eps * SPREAD
+
+
 @pytest.mark.parametrize("spec", [Cosine(), Linear(), ScaledLinear()])
 @pytest.mark.parametrize("eta", [0.0, 0.5, 1.0])
 def test_moments(spec, eta):

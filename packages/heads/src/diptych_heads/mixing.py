@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+import torch
 from torch import Tensor
+
+
+def moments(t: float, count: int, *, like: Tensor) -> Tensor:
+    """Return a time as a tensor `count`, in float32 or higher, whatever the type of a state.
+
+    Half precision does not tell thousandths apart, and rounds what networks and schedules are told.
+    """
+    return like.new_full((count,), t, dtype=torch.promote_types(like.dtype, torch.float32))
 
 
 class NoiseSchedule(Protocol):

@@ -12,7 +12,7 @@ from diptych.errors import RequestError
 from diptych.seeds import noise as draw_noise
 from diptych_heads.draws import at_least_float32, normal_like, uniform
 from diptych_heads.heads.branches import Branches, Guidance, refuse_guidance_without_effect
-from diptych_heads.mixing import Mixing, NoiseSchedule
+from diptych_heads.mixing import Mixing, NoiseSchedule, moments
 from diptych_heads.predictions import (
     Prediction,
     to_velocity,
@@ -211,10 +211,10 @@ class FlowMatchingHead(nn.Module):
 
         def velocity(x: Tensor, t: float) -> Tensor:
             def run(x: Tensor, context: Any) -> Tensor:
-                moment = x.new_full((len(x),), t)
+                moment = moments(t, len(x), like=x)
                 predicted = self._predict(x, moment, context, clean)
                 mixing = Mixing.at(self.noise_schedule, moment, dims=x.ndim)
-                return to_velocity(self.prediction, predicted, x, mixing)
+                return to_velocity(self.prediction, predicted, x, mixing).to(x.dtype)
 
             return branches.velocity(x, t, run)
 

@@ -8,7 +8,7 @@ from attrs import frozen
 from torch import Tensor
 
 from diptych.errors import RequestError
-from diptych_heads.mixing import Mixing, NoiseSchedule
+from diptych_heads.mixing import Mixing, NoiseSchedule, moments
 from diptych_heads.noise_schedules.linear import LinearSchedule
 from diptych_heads.predictions import to_clean, to_noise
 from diptych_heads.samplers.times import Velocity
@@ -39,11 +39,14 @@ class Flow:
         return self.velocity(x, t)
 
     def mixing(self, x: Tensor, t: float) -> Mixing:
-        """Evaluate the schedule at a time for samples like x; each coefficient `1 1 ...`."""
-        return Mixing.at(self.noise_schedule, x.new_full((1,), t), dims=x.ndim)
+        """Evaluate the schedule at a time for samples like x; each coefficient `1 1 ...`.
+
+        In float32 or higher: in half precision two neighbouring times would mix alike.
+        """
+        return Mixing.at(self.noise_schedule, moments(t, 1, like=x), dims=x.ndim)
 
     def ends(self, x: Tensor, t: float) -> tuple[Tensor, Tensor]:
-        """Estimate both ends of the way through (x, t): -> clean target and noise, as x."""
+        """Estimate both ends of the way through (x, t): -> clean target and noise, `b ...`."""
         mixing, velocity = self.mixing(x, t), self.velocity(x, t)
         return to_clean("velocity", velocity, x, mixing), to_noise("velocity", velocity, x, mixing)
 

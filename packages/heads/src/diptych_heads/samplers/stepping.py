@@ -45,7 +45,7 @@ class SteppingSampler(ABC):
         """
         x, step = noise, self.stepper(Flow.of(velocity))
         for number, (now, then) in enumerate(pairwise(self.times()), 1):
-            x = step(x, now, then)
+            x = step(x, now, then).to(noise.dtype)
             if callback is not None:
                 callback(number, then, x)
         return x
