@@ -42,7 +42,7 @@ def official(family, folder):
 
 def spec_of(family, folder=None, **changes):
     fields = {**SIZES, "tied": FAMILIES[family][2], "extra": {"rms_norm_eps": 1e-6}, "vocabulary": 32, **changes}
-    return HFCausalLMSpec(model_type=family, weights=str(folder) if folder else None, **fields)
+    return HFCausalLMSpec(**{"model_type": family, **fields}, weights=str(folder) if folder else None)
 
 
 def loaded(spec):
@@ -197,3 +197,42 @@ def test_rotary_frequencies_stay_exact_in_bfloat16(tmp_path):
     state, far = torch.zeros(1, 1, 16, dtype=torch.bfloat16), torch.tensor([[1000]])
     turns = [each.rotary_emb(state, far) for each in (ours.model.model, theirs.model)]
     torch.testing.assert_close(*turns, atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("family", "extra"),
+    [
+        ("granite", {"logits_scaling": 4.0, "embedding_multiplier": 2.0, "residual_multiplier": 0.5}),
+        ("cohere", {"logit_scale": 0.25}),
+        ("gemma2", {"final_logit_softcapping": 0.5, "query_pre_attn_scalar": 4}),
+        ("falcon_h1", {"lm_head_multiplier": 3.0, "mamba_d_ssm": 16, "mamba_n_heads": 4, "mamba_d_head": 4}),
+    ],
+)
+def test_logits_are_scaled_and_capped_as_the_family_does(family, extra):
+    spec = spec_of("llama", model_type=family, tied=True, extra=extra, attention="eager")
+    ours = moved(spec.build())
+    with torch.no_grad():
+        expected = ours.model(IDS[:1]).logits
+        torch.testing.assert_close(ours.logits(ours(ours.embed(IDS[:1]), MASK[:1])), expected, atol=1e-5, rtol=0)
+
+
+def test_fields_that_no_config_has_are_refused():
+    with pytest.raises(ValueError, match="a config of 'qwen3' has no 'rms_norm_epz'; did you mean 'rms_norm_eps'"):
+        spec_of("qwen3", extra={"rms_norm_epz": 1e-5}).build()
+
+
+@pytest.mark.parametrize("extra", [{"hidden_act": "relu"}, {"attention_bias": False, "rms_norm_eps": 1e-5}])
+def test_settings_that_no_shape_shows_are_compared(tmp_path, extra):
+    official("qwen3", tmp_path)
+    spec = spec_of("qwen3", tmp_path, extra={"rms_norm_eps": 1e-6, **extra})
+    with pytest.raises(CheckpointError, match=rf"{list(extra)[-1]}: .* in the checkpoint, .* in the spec"):
+        spec.load_weights(spec.build())
+
+
+def test_multipliers_of_a_family_are_compared(tmp_path):
+    spec = spec_of("llama", model_type="granite", tied=True, extra={"attention_multiplier": 0.5})
+    written(spec.build().model, tmp_path)
+    other = evolve(spec, weights=str(tmp_path), extra={"attention_multiplier": 0.25})
+    with pytest.raises(CheckpointError, match=r"attention_multiplier: 0\.5 in the checkpoint, 0\.25 in the spec"):
+        other.load_weights(other.build())
+    loaded(evolve(spec, weights=str(tmp_path)))

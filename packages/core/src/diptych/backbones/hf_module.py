@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import torch
@@ -15,6 +15,11 @@ from diptych.backbones.lora import inject, is_adapter
 from diptych.backbones.lora_spec import Lora
 from diptych.backbones.positions import positions_of, visible
 from diptych.backbones.roomy_cache import with_room
+from diptych.errors import suggest
+
+
+_EVERYWHERE = ("head_dim", "use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings")
+"""Fields that a spec always gives, whether or not the family has them."""
 
 
 class HFCausalLM(nn.Module):
@@ -23,7 +28,13 @@ class HFCausalLM(nn.Module):
     def __init__(
         self, model_type: str, config: dict[str, Any], attention: str = "sdpa", lora: Lora | None = None
     ) -> None:
+        """Make the model with fresh weights.
+
+        Raises:
+            ValueError: if the family is not in transformers, or its config has no such field.
+        """
         super().__init__()
+        _check_fields(model_type, config)
         made = AutoConfig.for_model(model_type, **config)
         self.model = AutoModelForCausalLM.from_config(made, attn_implementation=attention)
         self.lora = lora
@@ -50,8 +61,14 @@ class HFCausalLM(nn.Module):
         return self._run(self.model.base_model, embeds, mask, positions_of(mask, embeds.shape[1]), cache)
 
     def logits(self, states: Tensor) -> Tensor:
-        """Score the vocabulary: states [… d] -> [… v]."""
-        return self.model.get_output_embeddings()(states)
+        """Score the vocabulary: states [… d] -> [… v], scaled and capped as the family does."""
+        config = self.model.config.get_text_config()
+        logits = self.model.get_output_embeddings()(states)
+        logits = logits / (getattr(config, "logits_scaling", None) or 1)  # Granite, MiniCPM
+        for name in ("logit_scale", "lm_head_multiplier"):  # Cohere, Falcon-H1
+            logits = logits * (getattr(config, name, None) or 1)
+        cap = getattr(config, "final_logit_softcapping", None)  # Gemma
+        return logits if cap is None else (logits / cap).tanh() * cap
 
     def new_cache(self) -> Cache:
         """Make an empty key/value cache for incremental decoding."""
@@ -91,3 +108,14 @@ class HFCausalLM(nn.Module):
             use_cache=cache is not None,
         )
         return out.last_hidden_state
+
+
+def _check_fields(model_type: str, config: Mapping[str, Any]) -> None:
+    """Refuse fields that a family's config would keep and nothing read."""
+    plain = AutoConfig.for_model(model_type)
+    known = {*plain.to_dict(), *plain.attribute_map, *_EVERYWHERE}
+    if hasattr(plain, "rope_parameters"):
+        known |= {"rope_theta", "rope_scaling", "partial_rotary_factor"}  # older names, which it reads
+    for name in config:
+        if name not in known:
+            raise ValueError(f"`extra`: a config of '{model_type}' has no '{name}'{suggest(name, known)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import torch
@@ -12,19 +13,12 @@ from diptych.backbones.lora import base_name, is_adapter
 from diptych.errors import CheckpointError
 
 
-_SILENT = (
-    "model_type",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "hidden_act",
-    "rms_norm_eps",
-    "rope_parameters",
-    "tie_word_embeddings",
-    "spatial_merge_size",
-    "window_size",
-    "fullatt_block_indexes",
+_ANYWAY = re.compile(
+    r"_name_or_path|architectures|transformers_version|dtype|model_type|problem_type|(id2label|label2id)"
+    r"|use_cache|return_dict|output_.*|chunk_size_feed_forward|is_encoder_decoder|.*_token_id"
+    r"|initializer_range|.*dropout|vocab_size|max_position_embeddings|max_window_layers|pretraining_tp"
 )
-"""Config fields that change the numbers but no shape."""
+"""Config fields that change no number of a pass: names, what fresh weights and training need, rows and most lengths."""
 
 
 @torch.no_grad()
@@ -91,15 +85,12 @@ def _fits(given: Tensor, own: Tensor, *, rows: bool) -> bool:
 def _other_settings(given: Any, own: Any, path: str = "") -> list[str]:
     """Say which settings that no shape shows differ, parts of the config included."""
     problems = []
-    for name in _SILENT:
-        if path and name == "tie_word_embeddings":  # the whole model's word counts
-            continue
-        theirs, ours = getattr(given, name, None), getattr(own, name, None)
-        theirs, ours = (dict(x) if isinstance(x, dict) else x for x in (theirs, ours))
-        theirs, ours = (tuple(x) if isinstance(x, list) else x for x in (theirs, ours))
-        if theirs != ours:
-            problems.append(f"{path}{name}: {theirs} in the checkpoint, {ours} in the spec")
-    for part in ("text_config", "vision_config"):
-        if hasattr(given, part) and hasattr(own, part):
-            problems += _other_settings(getattr(given, part), getattr(own, part), f"{part}.")
+    theirs, ours = given.to_dict(), own.to_dict()
+    for name in ours:
+        if name in given.sub_configs:
+            problems += _other_settings(getattr(given, name), getattr(own, name), f"{name}.")
+        elif not _ANYWAY.fullmatch(name) and not (path and name == "tie_word_embeddings"):  # the whole model's counts
+            a, b = theirs.get(name), ours[name]
+            if a != b:
+                problems.append(f"{path}{name}: {a} in the checkpoint, {b} in the spec")
     return problems
