@@ -167,6 +167,11 @@ def test_a_thought_for_a_model_that_does_not_think_is_refused_before_its_weights
     assert not (tmp_path / "out").exists()
 
 
+def test_a_blank_thought_is_refused_before_a_model_is_read(tmp_path, capsys):
+    assert run("generate", tmp_path / "none", "a cat", "--thought", " ", "--out", tmp_path / "out") == 2
+    assert "--thought is empty" in capsys.readouterr().err
+
+
 def test_a_checkpoint_without_its_backbone_cannot_think(folder, tmp_path):
     load(folder).save(tmp_path / "part", leave_out=["backbone"])
     with pytest.raises(RequestError, match="left out `backbone`"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import diptych
 from diptych.costs import costs
-from diptych.data.sample import Request, Sample, Thought, Turn
+from diptych.data.sample import Request, Sample, Thought
 from diptych.errors import RequestError, SpecError
 from diptych.objectives.batch import Batch
 from diptych.objectives.specs import Answer, Paint
@@ -107,13 +107,13 @@ def test_a_sample_with_a_thought_asks_for_a_picture_and_has_something_to_learn()
     assert sample.has_answer(thoughts=True)
     assert not sample.has_answer()
     assert not Sample.paint("a cat", picture()).has_answer(thoughts=True)
-    edit = Sample((Turn("user", (picture(), "red")), Turn("assistant", (Thought("all of it"), picture(1)))))
+    edit = Sample.edit("red", [picture()], picture(1), Thought("all of it"))
     assert (edit.wish().text, len(edit.wish().pictures), edit.wish().thought) == ("red", 1, Thought("all of it"))
 
 
 def test_the_answer_loss_of_a_thought_is_the_mean_over_its_tokens():
     model = build(dtype=torch.float64)
-    edit = Sample((Turn("user", (picture(), "red")), Turn("assistant", (Thought("all of it"), picture(1)))))
+    edit = Sample.edit("red", [picture()], picture(1), Thought("all of it"))
     samples = [Sample.paint("a cat", picture(2), Thought("left")), Sample.paint("a dog", picture(3)), edit]
     loss = Answer().build()(Batch(model, samples), torch.Generator())["answer"]
     total, count = 0.0, 0
@@ -244,12 +244,24 @@ def test_thoughts_are_drawn_from_numbers_of_their_own():
     assert torch.equal(plain, torch.rand(4, generator=torch.Generator().manual_seed(5)))
 
 
+@torch.inference_mode()
+def test_the_models_own_thoughts_can_be_given_back_blank_ones_too():
+    model = build(dtype=torch.float64)
+    prompts = ["a", "a red square"]
+    painted = [each.tobytes() for each in model.generate(prompts, n=2, seed=4)]
+    thoughts = model.think(prompts, n=2, seed=4)
+    assert [each.tobytes() for each in model.generate(prompts, n=2, seed=4, thoughts=thoughts)] == painted
+    blank = build(Script([TOKENIZER.id_of("<|thought|>")]), temperature=0.0)
+    assert blank.think("a") == [""]
+    assert blank.generate("a", thoughts="")[0].tobytes() == blank.generate("a")[0].tobytes()
+
+
 def test_thoughts_that_cannot_be_used_are_refused():
     model = build()
     with pytest.raises(RequestError, match="2 thoughts for 1 prompts"):
         model.generate("a", thoughts=["b", "c"])
-    with pytest.raises(RequestError, match="a thought is empty"):
-        model.generate("a", thoughts=" ")
+    with pytest.raises(RequestError, match="3 thoughts for 1 prompts; give one for all, for each, or for each of 2 p"):
+        model.generate("a", n=2, thoughts=["b", "c", "d"])
     with pytest.raises(RequestError, match="1 thoughts for 2 instructions"):
         model.edit([picture(), picture()], ["a", "b"], thoughts=["c"])
     with pytest.raises(RequestError, match="no picture to edit"):

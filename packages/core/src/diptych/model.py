@@ -95,15 +95,15 @@ class UnifiedModel(Ways):
 
         Picture j of a prompt is a function of its prompts and of seed + j alone, whatever else is in the batch. `seed`
         is one for all prompts, or one for each; so is `negative`, what guidance leads away from, and so are `thoughts`,
-        which stand in the place of what the model would think itself; see `think`.
+        which stand in the place of what the model would think itself, and may be one for each picture too; see `think`.
 
         Raises:
             RequestError: if the model does not paint, a prompt is empty, n or batch < 1, seeds, negative prompts or
                 thoughts and prompts differ in number, or there are negative prompts and no guidance, or thoughts and
                 the model does not think.
         """
-        wishes = self._thought(_texts(prompts), "prompt", thoughts)
-        return self._paint(_dealt(wishes, "prompt", n, seed, negative, batch), n * len(wishes), progress)
+        wishes = _texts(prompts)
+        return self._paint(wishes, _dealt(wishes, "prompt", n, seed, negative, batch, thoughts), n, thoughts, progress)
 
     @torch.inference_mode()
     def edit(
@@ -127,8 +127,9 @@ class UnifiedModel(Ways):
             RequestError: as `generate`; also if nothing in the model looks at pictures, if an instruction has none, or
                 if pictures and instructions differ in number.
         """
-        wishes = self._thought(self._about(pictures, instructions), "instruction", thoughts)
-        return self._paint(_dealt(wishes, "instruction", n, seed, negative, batch), n * len(wishes), progress)
+        wishes = self._about(pictures, instructions)
+        dealt = _dealt(wishes, "instruction", n, seed, negative, batch, thoughts)
+        return self._paint(wishes, dealt, n, thoughts, progress)
 
     @torch.inference_mode()
     def think(
@@ -182,24 +183,23 @@ class UnifiedModel(Ways):
         self.need(*(f"vision.{name}" for name in self.spec.eyes))
         return list(wishes)
 
-    def _thought(self, wishes: list[Wish], called: str, thoughts: str | Sequence[str] | None) -> list[Wish]:
-        """Put thoughts that are given to the wishes that they are about."""
-        if thoughts is None:
-            return wishes
-        must_think(self.spec)
-        given = _one_each(thoughts, wishes, called, "thoughts")
-        _refuse_blank(given, "a thought is empty; leave it out, or say what stands where")
-        pairs = zip(wishes, given, strict=True)
-        return [Request(words_of(wish), shown_in(wish), Thought(text)) for wish, text in pairs]
-
-    def _paint(self, batches: Iterable[Dealt], many: int, progress: Progress | None) -> list[Image.Image]:
+    def _paint(
+        self,
+        wishes: Sequence[Wish],
+        batches: Iterable[Dealt],
+        n: int,
+        thoughts: str | Sequence[str] | None,
+        progress: Progress | None,
+    ) -> list[Image.Image]:
         must_paint(self.spec)
+        if thoughts is not None:
+            must_think(self.spec)
         self.need("backbone", "generate")
         pictures: list[Image.Image] = []
         for own, seeds, away in batches:
             pictures += to_pictures(self.to_pixels(self.features(own, seeds, away), seeds))
             if progress:
-                progress(len(pictures), many)
+                progress(len(pictures), n * len(wishes))
         return pictures
 
     def _need_text(self, pictures: bool) -> None:
@@ -227,8 +227,9 @@ def _dealt(
     seed: int | Sequence[int],
     negative: str | Sequence[str] | None,
     batch: int,
+    thoughts: str | Sequence[str] | None = None,
 ) -> Iterator[Dealt]:
-    """Deal out wishes, `n` times each, with their seeds and negative prompts."""
+    """Deal out wishes, `n` times each, with their seeds, negative prompts and thoughts."""
     if n < 1:
         raise RequestError(f"n is {n}, but at least 1 picture can be painted")
     if batch < 1:
@@ -237,9 +238,24 @@ def _dealt(
     away = None if negative is None else _one_each(negative, wishes, called, "negative prompts")
     _refuse_blank(away or (), "a negative prompt is empty; leave it out, or say what to lead away from")
     jobs = [(place, first[place] + j) for place in range(len(wishes)) for j in range(n)]
+    asked = _with_thoughts([wishes[place] for place, _ in jobs], n, called, thoughts)
     for start in range(0, len(jobs), batch):
         places, seeds = zip(*jobs[start : start + batch], strict=True)
-        yield [wishes[each] for each in places], seeds, away and [away[each] for each in places]
+        yield asked[start : start + batch], seeds, away and [away[each] for each in places]
+
+
+def _with_thoughts(wishes: Sequence[Wish], n: int, called: str, thoughts: str | Sequence[str] | None) -> Sequence[Wish]:
+    """Put thoughts that are given to wishes, which are repeated `n` times: one for all, for `n`, or for each."""
+    if thoughts is None:
+        return wishes
+    given = [thoughts] * len(wishes) if isinstance(thoughts, str) else list(thoughts)
+    if len(given) * n == len(wishes):
+        given = [each for each in given for _ in range(n)]
+    if len(given) != len(wishes):
+        prompts, pictures = len(wishes) // n, f", or for each of {len(wishes)} pictures" if n > 1 else ""
+        raise RequestError(f"{len(given)} thoughts for {prompts} {called}s; give one for all, for each{pictures}")
+    pairs = zip(wishes, given, strict=True)
+    return [Request(words_of(wish), shown_in(wish), Thought(text)) for wish, text in pairs]
 
 
 def _one_each(given: Any, wishes: Sequence[Wish], called: str, name: str) -> list[Any]:

@@ -85,7 +85,15 @@ class PromptBuilder:
             self._add(ids, learned, self._template("assistant")[0])
         return Encoded(tuple(ids), tuple(learned), tuple(spans))
 
-    def painting(self, wish: Wish, queries: int, *, image_tokens: int | None = None, learning: bool = False) -> Encoded:
+    def painting(
+        self,
+        wish: Wish,
+        queries: int,
+        *,
+        before: Sequence[Turn] = (),
+        image_tokens: int | None = None,
+        learning: bool = False,
+    ) -> Encoded:
         """Encode a request for a picture: the user's turn, the assistant's opened, the paint token, the queries.
 
         What was thought about the request stands before the paint token, and is to be learned.
@@ -93,11 +101,12 @@ class PromptBuilder:
         Args:
             wish: a prompt, or a request with pictures that it is about, or a thought.
             queries: how many latent queries end the sequence.
+            before: the conversation up to the request.
             image_tokens: how many backbone tokens one of these pictures takes; None for a backbone that does not read
                 them, which gets the words alone.
             learning: makes no difference, unless the form has the switch `closed_turn` of reference numerics.
         """
-        ids, learned, spans = self._asked(wish, image_tokens)
+        ids, learned, spans = self._asked(wish, image_tokens, before)
         thought = thought_of(wish)
         self._add(ids, learned, self._thought(thought) if thought else [], True)
         self._add(ids, learned, self._template("assistant")[2] if learning and self.form.closed_turn else [])
@@ -115,7 +124,7 @@ class PromptBuilder:
     def learned(self, sample: Sample, image_tokens: int) -> Encoded:
         """Encode a sample of which what the assistant says is to be learned: aloud, or in thought before a picture."""
         if sample.only_paints():
-            return self.painting(sample.wish(), 0, image_tokens=image_tokens, learning=True)
+            return self.painting(sample.wish(), 0, before=sample.turns[:-2], image_tokens=image_tokens, learning=True)
         return self.conversation(sample.turns, image_tokens)
 
     def painted(self) -> list[int]:
@@ -147,7 +156,9 @@ class PromptBuilder:
             said = said[said.index(close) + 1 :] if close in said else said
         return said
 
-    def _asked(self, wish: Wish, image_tokens: int | None) -> tuple[list[int], list[bool], list[Span]]:
+    def _asked(
+        self, wish: Wish, image_tokens: int | None, before: Sequence[Turn] = ()
+    ) -> tuple[list[int], list[bool], list[Span]]:
         """Encode a request for a picture, and open the assistant's turn: -> ids, learned ones, pictures."""
         if not words_of(wish).strip():
             raise RequestError("the prompt is empty; say what to paint, for example 'a red heart'")
@@ -156,7 +167,7 @@ class PromptBuilder:
         spans: list[Span] = []
         system = self.form.system if self.form.paint_system is None else self.form.paint_system
         said = self.request(wish, pictures=image_tokens is not None)
-        for turn in self._started(ids, learned, [Turn("user", said)], system):
+        for turn in self._started(ids, learned, [*before, Turn("user", said)], system):
             self._turn(turn, image_tokens or 0, ids, learned, spans)
         self._add(ids, learned, self._template("assistant")[0])
         return ids, learned, spans

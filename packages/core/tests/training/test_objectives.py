@@ -8,7 +8,7 @@ from core_cases.text import with_text
 import diptych
 from diptych.data.sample import Request, Sample, Turn
 from diptych.data.squares import Squares
-from diptych.errors import RequestError
+from diptych.errors import DataError, RequestError
 from diptych.objectives.answer import noised
 from diptych.objectives.batch import Batch
 from diptych.objectives.specs import Answer, Autoencode, Paint, Reconstruct
@@ -40,6 +40,28 @@ def test_losses_are_means_over_their_samples():
         both = objective(batch(model, sample(index=0), sample(index=1)), torch.Generator())
         for name in both:
             assert both[name].item() == pytest.approx((one[name] + two[name]).item() / 2, rel=1e-9)
+
+
+def test_what_is_answered_before_a_picture_is_asked_for_is_learned():
+    model = diptych.build(with_text(model_spec()), dtype=torch.float64)
+    asked, painted = sample("ask"), sample("paint", 3)
+    whole = Sample((*asked.turns, *painted.turns))
+    losses = [
+        Answer().build()(batch(model, each, sample("ask", 5)), torch.Generator())["answer"] for each in (asked, whole)
+    ]
+    torch.testing.assert_close(*losses)  # what comes later is no part of it
+    assert Paint().build()(batch(model, whole), torch.Generator())
+
+
+def test_a_picture_to_make_needs_a_turn_that_asks_for_it():
+    made = Turn("assistant", (sample().picture(),))
+    for turns in [
+        (made,),
+        (Turn("system", ("be brief",)), made),
+        (Turn("user", ("a",)), Turn("assistant", ("b",)), made),
+    ]:
+        with pytest.raises(DataError, match="needs a user's turn before it"):
+            Sample(turns).wish()
 
 
 def test_the_answer_loss_is_the_mean_over_learned_tokens():

@@ -43,7 +43,7 @@ def command(
         raise RequestError(
             f"'{instruction}' stands where the instruction belongs, and is a file; say last what to change"
         )
-    check_request(n, out)
+    check_request(n, out, thought)
 
     from diptych.cli.progress import counted
     from diptych.data.preprocess import open_picture

@@ -35,7 +35,7 @@ def command(
     """
     prompts = readable(prompts)
     negative, thought = (None if each is None else readable((each,))[0] for each in (negative, thought))
-    check_request(n, out)
+    check_request(n, out, thought)
 
     from diptych.cli.progress import counted
     from diptych.spec.abilities import must_paint, must_think

@@ -45,15 +45,17 @@ def painting_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return many(negative(thought(written_options(function))))
 
 
-def check_request(n: int, out: Path) -> None:
+def check_request(n: int, out: Path, thought: str | None = None) -> None:
     """Refuse, before a model is loaded, what could not be painted or written.
 
     Raises:
-        RequestError: if n < 1.
+        RequestError: if n < 1, or the thought is blank.
         OutputError: if the folder cannot be written to.
     """
     if n < 1:
         raise RequestError(f"--n is {n}, but at least 1 picture a prompt can be painted")
+    if thought is not None and not thought.strip():
+        raise RequestError("--thought is empty; leave it out, or say what stands where")
     check_writable(out, "--out")
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from attrs import field, frozen
 from PIL import Image
 
+from diptych.errors import DataError
+
 
 Picture = Image.Image | np.ndarray
 """A Pillow image, or an array uint8 [h w 3]."""
@@ -83,9 +85,16 @@ class Sample:
         return Sample((Turn("user", (prompt,)), Turn("assistant", (*thoughts, picture))), facts)
 
     @staticmethod
-    def edit(instruction: str, references: Sequence[Picture], picture: Picture, **facts: Any) -> Sample:
-        """Make a sample that asks for a picture made from others, the references."""
-        return Sample((Turn("user", (*references, instruction)), Turn("assistant", (picture,))), facts)
+    def edit(
+        instruction: str,
+        references: Sequence[Picture],
+        picture: Picture,
+        thought: Thought | None = None,
+        **facts: Any,
+    ) -> Sample:
+        """Make a sample that asks for a picture made from others, the references, with the thought before it."""
+        thoughts = (thought,) if thought else ()
+        return Sample((Turn("user", (*references, instruction)), Turn("assistant", (*thoughts, picture))), facts)
 
     @staticmethod
     def ask(picture: Picture, *exchanges: Exchange, **facts: Any) -> Sample:
@@ -110,7 +119,14 @@ class Sample:
         """Return what the picture of the last turn is made from.
 
         It is the words and pictures of the turn before it, and the thought that stands before the picture.
+
+        Raises:
+            DataError: if that is no turn of the user's.
         """
+        if len(self.turns) < 2 or self.turns[-2].role != "user":
+            raise DataError(
+                "a sample that ends with a picture to make needs a user's turn before it, which asks for it"
+            )
         asked = self.turns[-2]
         thought = next((each for each in self.turns[-1].content if isinstance(each, Thought)), None)
         if thought or asked.pictures():
