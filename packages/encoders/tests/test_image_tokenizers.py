@@ -15,11 +15,14 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from transformers.models.janus.configuration_janus import JanusVQVAEConfig
 from transformers.models.janus.modeling_janus import JanusVQVAE
 
 from diptych.errors import CheckpointError
+from diptych.objectives.specs import Autoencode
+from diptych.spec.recipe import Stage, Weighted
+from diptych.training.optimiser import choose_trained
 from diptych_encoders.modules.image_tokenizer import nearest_codes
 from diptych_encoders.ta_tok import TaTok
 from diptych_encoders.vq import Vq
@@ -252,6 +255,16 @@ def test_only_the_projection_of_ta_toks_codes_trains() -> None:
     assert module.bottleneck.table.grad is None
     assert not module.bottleneck.table.requires_grad
     assert all(p.grad is not None for p in module.parameters() if p.requires_grad)
+    assert [id(each) for each in module.bottleneck.fixed_parameters()] == [id(module.bottleneck.table)]
+
+
+def test_a_stage_that_trains_a_ta_tok_leaves_its_table() -> None:
+    parts = nn.ModuleDict({"vision": nn.ModuleDict({"ids": TA.build()})})
+    losses = {"codes": Weighted(Autoencode("ids"))}
+    stage = Stage(name="codes", steps=1, train=("vision.ids",), losses=losses, mixture={"squares": 1.0})
+    trained = choose_trained(parts, stage)
+    rest = {name for name, _ in parts.named_parameters()} - set(trained)
+    assert rest == {"vision.ids.bottleneck.regularizer.embedding.weight"}
 
 
 @pytest.mark.parametrize(

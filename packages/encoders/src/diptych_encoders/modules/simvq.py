@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -28,8 +30,12 @@ class SimVqBottleneck(nn.Module):
         nn.init.normal_(self.table, std=code_width**-0.5)
         self.table.requires_grad_(False)
 
+    def fixed_parameters(self) -> Iterator[nn.Parameter]:
+        """Return what no stage trains: the table."""
+        return iter([self.table])
+
     @property
-    def table(self) -> Tensor:
+    def table(self) -> nn.Parameter:
         """The table `[v d]` that does not train."""
         return self.regularizer.get_parameter("embedding.weight")
 
