@@ -206,6 +206,18 @@ def test_of_equally_near_codes_the_first_is_taken() -> None:
     assert nearest_codes(torch.tensor([[[1.0, 0.0]]]), codes, cosine=False).tolist() == [[1]]
 
 
+@pytest.mark.parametrize("cosine", [True, False])
+def test_codes_are_compared_in_float32_under_autocast_and_in_half_precision(cosine: bool) -> None:
+    generator = Generator().manual_seed(0)
+    codes, vectors = torch.randn(4096, 8, generator=generator), torch.randn(200, 8, generator=generator)
+    codes = F.normalize(codes, dim=-1) if cosine else codes
+    exact = nearest_codes(vectors, codes, cosine=cosine)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(nearest_codes(vectors, codes, cosine=cosine), exact)
+    short, found = codes.bfloat16(), nearest_codes(vectors.bfloat16(), codes.bfloat16(), cosine=cosine)
+    assert torch.equal(found, nearest_codes(vectors.bfloat16().float(), short.float(), cosine=cosine))
+
+
 def test_codes_that_are_not_used_are_counted() -> None:
     module = VQ.build()
     usage = module.usage(torch.tensor([[0, 0, 1, 1], [2, 2, 3, 3]]))

@@ -101,6 +101,24 @@ def test_sign_of_components_is_fixed() -> None:
     assert (one.components.gather(1, one.components.abs().argmax(1, keepdim=True)) > 0).all()
 
 
+def test_autocast_and_half_precision_round_nothing_on_the_way() -> None:
+    """The last of many components is small, and each a sum over channels that are not."""
+    data = targets(16)
+    module = PrincipalComponents(kept=16, channels=16).build()
+    module.fit([data])
+    normal = module(data)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(module(data), normal)
+        back = module.inverse(normal)
+    assert torch.equal(back, module.inverse(normal))
+    module.bfloat16()
+    wide = PrincipalComponents(kept=16, channels=16).build()
+    wide.load_state_dict(module.state_dict())
+    short = data.bfloat16()
+    assert torch.equal(module(short), wide(short.float()).bfloat16())
+    assert torch.equal(module.inverse(module(short)), wide.inverse(module(short).float()).bfloat16())
+
+
 def test_use_before_fitting_is_refused() -> None:
     module = PrincipalComponents(kept=2, channels=3).build()
     with pytest.raises(RequestError, match="no statistics yet"):

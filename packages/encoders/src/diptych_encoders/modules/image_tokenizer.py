@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Generator, Tensor, nn
 
+from diptych_encoders.modules.precision import at_least_float32, without_autocast
+
 
 _SCORES = 2**24
 """Scores of vectors against codes that are held at a time."""
@@ -110,6 +112,9 @@ class ImageTokenizerModule(nn.Module):
 def nearest_codes(vectors: Tensor, codebook: Tensor, *, cosine: bool) -> Tensor:
     """Find the nearest code of each vector, without gradient.
 
+    Distances are compared in float32 or higher, in a trainer's autocast too: of thousands of codes, many lie nearer to
+    each other than half precision tells apart.
+
     Args:
         vectors: `[... d]`.
         codebook: `[v d]`; of length 1 for `cosine`.
@@ -118,7 +123,7 @@ def nearest_codes(vectors: Tensor, codebook: Tensor, *, cosine: bool) -> Tensor:
     Returns:
         Ids `[...]`, int64; the lowest of equally near ones.
     """
-    codes = codebook.detach()
+    codes = at_least_float32(codebook.detach())
     rows = vectors.detach().reshape(-1, vectors.shape[-1]).to(codes.dtype)
     bias = 0.0 if cosine else codes.square().sum(-1) / 2
 
@@ -127,5 +132,6 @@ def nearest_codes(vectors: Tensor, codebook: Tensor, *, cosine: bool) -> Tensor:
 
     each = max(1, _SCORES // len(codes))
     whole = torch.compiler.is_compiling() or len(rows) <= each  # a traced graph is not cut up
-    ids = best(rows) if whole else torch.cat([best(part) for part in rows.split(each)])
+    with without_autocast(rows):
+        ids = best(rows) if whole else torch.cat([best(part) for part in rows.split(each)])
     return ids.reshape(vectors.shape[:-1])

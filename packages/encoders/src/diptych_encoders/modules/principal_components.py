@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from diptych_encoders.modules.fitted import FittedNormaliser
+from diptych_encoders.modules.precision import at_least_float32, without_autocast
 
 
 class PrincipalComponentNormaliser(FittedNormaliser):
@@ -53,12 +54,15 @@ class PrincipalComponentNormaliser(FittedNormaliser):
     def forward(self, target: Tensor) -> Tensor:
         """Normalise `[b n c]` to `[b n k]`, largest component first.
 
+        Sums are in float32 or higher, in a trainer's autocast too: small components are differences of large numbers.
+
         Raises:
             RequestError: if it was not fitted.
         """
         self.check_fitted()
-        centred = target - self.mean
-        rotated = centred @ self.components.to(centred.dtype).T
+        centred = at_least_float32(target) - self.mean
+        with without_autocast(centred):
+            rotated = centred @ self.components.to(centred.dtype).T
         return (rotated / self.scale).to(target.dtype)
 
     def inverse(self, normalised: Tensor) -> Tensor:
@@ -70,5 +74,7 @@ class PrincipalComponentNormaliser(FittedNormaliser):
             RequestError: if it was not fitted.
         """
         self.check_fitted()
-        wide = normalised * self.scale
-        return (wide @ self.components.to(wide.dtype) + self.mean).to(normalised.dtype)
+        wide = at_least_float32(normalised) * self.scale
+        with without_autocast(wide):
+            turned = wide @ self.components.to(wide.dtype)
+        return (turned + self.mean).to(normalised.dtype)
