@@ -140,6 +140,7 @@ def test_sides_and_sizes_that_do_not_fit_are_refused() -> None:
         ({"image_size": 30}, "30 is not a multiple of 8.*32 is"),
         ({"heads": 3}, "not a multiple of 4 x heads, 12"),
         ({"window": 4}, "window 4 is smaller than 8"),
+        ({"whole_layers": (1, 3, 7)}, "whole_layers has 3, 7, but the layers of depth 3 are 0 to 2"),
     ):
         with pytest.raises(ValueError, match=message):
             attrs.evolve(SPEC, **changes)

@@ -63,6 +63,10 @@ class Qwen25Vl(PartSpec):
             problems.append(f"image_size {self.image_size} is not a multiple of {self.cell} (patch x merge); {near} is")
         if self.window < self.cell:
             problems.append(f"window {self.window} is smaller than {self.cell} pixels, the side of a feature")
+        beyond = [layer for layer in self.whole_layers if layer >= self.depth]
+        if beyond:
+            named = ", ".join(map(str, beyond))
+            problems.append(f"whole_layers has {named}, but the layers of depth {self.depth} are 0 to {self.depth - 1}")
         complain(problems)
 
     @property
