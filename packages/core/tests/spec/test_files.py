@@ -92,6 +92,8 @@ def test_another_type_replaces_the_part_whole():
 def test_named_lists_merge_by_name_and_new_names_come_last():
     below = {"stages": [{"name": "a", "steps": 1}, {"name": "b", "steps": 2}], "plain": [1, 2]}
     change = {"stages": [{"name": "c", "steps": 9}, {"name": "b", "lr": 3}], "plain": [3]}
+    twice = {"stages": [{"name": "b", "lr": 3}, {"name": "b", "lr": 4}]}
+    assert [each.get("lr") for each in merge(below, twice)["stages"]] == [None, 3, 4]
     assert merge(below, change) == {
         "stages": [{"name": "a", "steps": 1}, {"name": "b", "steps": 2, "lr": 3}, {"name": "c", "steps": 9}],
         "plain": [3],
@@ -133,6 +135,25 @@ def test_an_unreadable_file_is_named(tmp_path, content, says):
     assert says in fails(tmp_path / "model.yaml").message
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.yaml", "name: x\nvision:\n  eye: {type: patches}\n  eye: {type: clip}\n"),
+        ("a.yaml", "{name: x, vision: {eye: {type: patches}, 'eye': {type: clip}}}"),
+        ("a.json", '{"vision": {"eye": {"type": "patches"}, "eye": {"type": "clip"}}}'),
+    ],
+)
+def test_a_key_that_stands_twice_is_not_dropped(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    assert "'eye' stands twice in the mapping" in fails(tmp_path / name).message
+
+
+def test_a_mapping_may_be_named_and_merged_into_others(tmp_path):
+    text = "one: &a {x: 1, y: 2}\ntwo: &b {<<: *a, y: 3}\nthree: {<<: *b, x: 4}\n"
+    (tmp_path / "a.yaml").write_text(text)
+    assert read_data(tmp_path / "a.yaml")["three"] == {"x": 4, "y": 3}
+
+
 def test_json_is_read_as_json(tmp_path):
     (tmp_path / "model.json").write_text("name: yaml")
     assert "is not valid JSON" in fails(tmp_path / "model.json").message
@@ -162,6 +183,29 @@ def test_paths_are_meant_from_the_file_that_says_them(tmp_path, monkeypatch):
     (tmp_path / "sub" / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
     monkeypatch.chdir(tmp_path)
     assert read_spec("sub/recipe.yaml", Recipe).model == "sub/model.yaml"
+
+
+def test_paths_of_a_file_that_is_extended_are_meant_from_that(tmp_path):
+    for folder in ("base", "own"):
+        (tmp_path / folder).mkdir()
+    data = {**RECIPE, "model": "model.yaml"}
+    (tmp_path / "base" / "recipe.yaml").write_text(yaml.safe_dump(data))
+    child, base = tmp_path / "own" / "recipe.yaml", str(tmp_path / "own" / ".." / "base" / "model.yaml")
+    child.write_text(yaml.safe_dump({"extends": "../base/recipe.yaml", "name": "child"}))
+    assert read_spec(child, Recipe).model == base
+    assert read_spec(child, Recipe, ["model=other.yaml"]).model == str(tmp_path / "own" / "other.yaml")
+    child.write_text(yaml.safe_dump({"extends": "../base/recipe.yaml", "model": "mine.yaml"}))
+    assert read_spec(child, Recipe).model == str(tmp_path / "own" / "mine.yaml")
+
+
+def test_paths_of_parts_that_are_extended_too(tmp_path):
+    (tmp_path / "base").mkdir()
+    tokenizers = {"tokenizer": {"type": "file", "path": "words"}}
+    (tmp_path / "base" / "model.yaml").write_text(yaml.safe_dump({**MODEL, **tokenizers}))
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump({"extends": "base/model.yaml", "name": "child"}))
+    assert read_spec(tmp_path / "model.yaml").tokenizer.path == str(tmp_path / "base" / "words")
+    (tmp_path / "model.yaml").write_text(yaml.safe_dump({"extends": "base/model.yaml", **tokenizers}))
+    assert read_spec(tmp_path / "model.yaml").tokenizer.path == str(tmp_path / "words")
 
 
 def test_absolute_paths_stay(tmp_path):

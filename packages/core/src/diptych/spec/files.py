@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from diptych.spec.structure import structure, unstructure
 
 SAVED_SPEC = "spec.json"
 """The spec in a checkpoint's folder."""
+_MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] = ()) -> Any:
@@ -35,8 +37,14 @@ def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] 
     """
     path = find_file(path)
     path = path / SAVED_SPEC if is_folder(path) and (path / SAVED_SPEC).is_file() else path
-    spec = structure(read_data(path, overrides), cls, str(path))
-    return anchor_paths(spec, path.parent)
+    own, base, below = _read(path)
+    spec = structure(_laid(own, base, overrides, path), cls, str(path))
+
+    def folder_of(where: str) -> Path:
+        changed = any(f"{where}.".startswith(f"{each.partition('=')[0]}.") for each in overrides)
+        return path.parent if base is None or changed or _says(own, where.split(".")) else below
+
+    return anchor_paths(spec, folder_of)
 
 
 def find_file(path: str | Path) -> Path:
@@ -47,13 +55,17 @@ def find_file(path: str | Path) -> Path:
     return path
 
 
-def anchor_paths(spec: Any, folder: Path) -> Any:
-    """Return the spec with its relative paths (fields marked `is_path`) taken from a folder."""
+def anchor_paths(spec: Any, folder_of: Callable[[str], Path]) -> Any:
+    """Return the spec with its relative paths (fields marked `is_path`) taken from the folder of the file that says so.
+
+    `folder_of` tells it for a field's path in the spec.
+    """
     for where, part in [("", spec), *walk_parts(spec)]:
-        relative = {
-            f.name: v for f in fields_of(part) if f.metadata.get("path") and (v := getattr(part, f.name)) is not None
-        }
-        changed = {name: _anchor(value, folder) for name, value in relative.items() if not Path(value).is_absolute()}
+        changed = {}
+        for field in fields_of(part):
+            value = getattr(part, field.name)
+            if field.metadata.get("path") and value is not None and not Path(value).is_absolute():
+                changed[field.name] = _anchor(value, folder_of(f"{where}.{field.name}".lstrip(".")))
         if changed:
             spec = replace_part(spec, where, evolved(part, **changed))
     return spec
@@ -66,18 +78,39 @@ def read_data(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]
         SpecError: if the file is missing, unreadable, extends a file that itself extends, or an override is malformed.
     """
     path = Path(path)
-    data = _load(path)
-    if "extends" in data:
-        name = data.pop("extends")
-        if not isinstance(name, str):
-            raise _fail(path, "extends", f"expected a file name, got {name!r}", "wrong-type")
-        base = _load(path.parent / name)
-        if "extends" in base:
-            raise _fail(path, "extends", f"'{name}' itself extends another file; only one level is allowed")
-        data = merge(base, data)
+    own, base, _ = _read(path)
+    return _laid(own, base, overrides, path)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None, Path]:
+    """Read what a file says itself, what it extends, if it does, and the folder of that."""
+    own = _load(path)
+    if "extends" not in own:
+        return own, None, path.parent
+    name = own.pop("extends")
+    if not isinstance(name, str):
+        raise _fail(path, "extends", f"expected a file name, got {name!r}", "wrong-type")
+    base = _load(path.parent / name)
+    if "extends" in base:
+        raise _fail(path, "extends", f"'{name}' itself extends another file; only one level is allowed")
+    return own, base, (path.parent / name).parent
+
+
+def _laid(own: dict[str, Any], base: dict[str, Any] | None, overrides: Sequence[str], path: Path) -> dict[str, Any]:
+    """Lay what a file says over what it extends, and overrides over both."""
+    data = own if base is None else merge(base, own)
     for override in overrides:
         data = _override(data, override, path)
     return data
+
+
+def _says(data: Any, keys: Sequence[str]) -> bool:
+    """Say whether plain data holds a path: field names, and keys or `name`s of what stands in them."""
+    if not keys:
+        return True
+    if isinstance(data, list):
+        data = {str(each.get("name", i) if isinstance(each, Mapping) else i): each for i, each in enumerate(data)}
+    return isinstance(data, Mapping) and keys[0] in data and _says(data[keys[0]], keys[1:])
 
 
 def _anchor(value: str, folder: Path) -> str:
@@ -146,9 +179,12 @@ def _named(value: Any) -> bool:
 
 
 def _merge_named(base: Any, change: Any) -> list[Any]:
-    changes = {each["name"]: each for each in change}
-    kept = [merge(each, changes.pop(each["name"], {})) for each in base]
-    return [*kept, *changes.values()]
+    left, laid = list(change), []
+    for below in base:
+        over = next((each for each in left if each["name"] == below["name"]), None)
+        left = [each for each in left if each is not over]
+        laid.append(merge(below, over or {}))
+    return [*laid, *left]
 
 
 def _override(data: dict[str, Any], override: str, path: Path) -> dict[str, Any]:
@@ -202,11 +238,43 @@ def _load(path: Path) -> dict[str, Any]:
 def _parse(text: str, *, as_json: bool = False) -> Any:
     """Parse YAML or JSON; anything wrong with it is a ValueError (PyYAML raises many things for a bad `!!int`)."""
     try:
-        return json.loads(text) if as_json else yaml.safe_load(text)
+        if as_json:
+            return json.loads(text, object_pairs_hook=_once)
+        _check_keys(yaml.compose(text, yaml.SafeLoader))
+        return yaml.safe_load(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(str(error)) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make a mapping of JSON's pairs, of which a plain parser would keep the last with a key."""
+    _refuse_repeated([key for key, _ in pairs], "")
+    return dict(pairs)
+
+
+def _check_keys(root: yaml.Node | None) -> None:
+    """Refuse YAML in which a mapping has a key twice, of which a plain parser would keep the last."""
+    seen: set[int] = set()
+    left = [root] if root else []
+    while left:
+        node = left.pop()
+        if id(node) in seen:  # an alias
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.SequenceNode):
+            left += node.value
+        elif isinstance(node, yaml.MappingNode):
+            plain = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE]
+            _refuse_repeated([key.value for key in plain], f" of line {node.start_mark.line + 1}")
+            left += [value for _, value in node.value]
+
+
+def _refuse_repeated(keys: Sequence[str], where: str) -> None:
+    repeated = [key for key, count in Counter(keys).items() if count > 1]
+    if repeated:
+        raise ValueError(f"'{repeated[0]}' stands twice in the mapping{where}; keep one")
 
 
 def _short(text: str) -> str:
