@@ -231,6 +231,14 @@ def test_train_refuses_what_cannot_work(tmp_path, model_file, change, says):
     assert not (tmp_path / "run" / "model").exists()
 
 
+@pytest.mark.parametrize("device", ["cud", "cuda:77"])
+def test_train_refuses_a_device_that_is_not_there(tmp_path, model_file, device):
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    said = refused("train", tmp_path / "recipe.yaml", "--out", tmp_path / "run", "--device", device)
+    assert f"--device {device} cannot be used here" in said
+    assert not (tmp_path / "run").exists()
+
+
 # -- generate -----------------------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,16 @@ def test_decay_is_for_matrices_and_factors_for_their_slots():
             assert facts[id(parameter)] == (factor, 0.3 if parameter.dim() >= 2 else 0.0)
 
 
+def test_of_several_factors_the_one_of_the_longest_path_counts():
+    model = diptych.build(model_spec())
+    for factors in ({"backbone": 0.1, "backbone.layers.0": 0.5}, {"backbone.layers.0": 0.5, "backbone": 0.1}):
+        own = evolve(stage(), train=("backbone",), lr_factors=factors)
+        optimiser = make_optimiser(choose_trained(model.parts, own), own)
+        found = {id(p): g["factor"] for g in optimiser.param_groups for p in g["params"]}
+        assert found[id(model.parts.backbone.layers[0].down.weight)] == 0.5
+        assert found[id(model.parts.backbone.layers[1].down.weight)] == 0.1
+
+
 def test_the_moving_average_follows_its_formula():
     parameter = nn.Parameter(torch.zeros(1))
     average, wanted = MovingAverage({"p": parameter}, 0.5), 0.0

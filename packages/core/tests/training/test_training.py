@@ -147,7 +147,7 @@ def test_unknown_slots_are_named_before_anything_trains(tmp_path):
     with pytest.raises(SpecError) as caught:
         train(evolve(recipe(), stages=(stages[0], wrong)), tmp_path / "out", model=model_spec(), quiet=True)
     first, second = caught.value.problems
-    assert first.path == second.path == "stages.paint.train"
+    assert (first.path, second.path) == ("stages.paint.train", "stages.paint.lr_factors")
     assert "'bakcbone' holds no weights; did you mean 'backbone'?; at the top: backbone, decode" in first.message
     assert "did you mean 'generate.features.head'?" in second.message
     assert not (tmp_path / "out" / "state").exists()
@@ -168,6 +168,58 @@ def test_a_loss_needs_a_name_that_can_be_one(tmp_path, name):
     stages = [{**RECIPE["stages"][0], "losses": losses}]
     with pytest.raises(SpecError, match="is no name: use letters"):
         train(structure({**RECIPE, "stages": stages}, Recipe), tmp_path, model=model_spec(), quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "says"),
+    [
+        (
+            {},
+            {"type": "paint", "step": "featurs"},
+            "objective.step: no generate step 'featurs'; did you mean 'features'?",
+        ),
+        ({"generate": [], "decode": None}, {"type": "paint"}, "objective: 'tiny' has nothing to train with it"),
+        ({"decode": None}, {"type": "reconstruct"}, "objective: it trains `decode.decoder`, which this model has not"),
+        ({}, {"type": "autoencode", "part": "eyes"}, "objective.part: 'eyes' is not under `vision`"),
+        ({}, {"type": "autoencode", "part": "eye"}, "objective.part: 'eye' is an encoder, which decodes nothing"),
+        ({}, {"type": "answer"}, "objective: it trains through the text head"),
+    ],
+)
+def test_losses_that_the_model_has_no_use_for_are_told_before_anything_trains(tmp_path, model, loss, says):
+    last = {**RECIPE["stages"][1], "losses": {"own": {"objective": loss}}, "train": ["backbone"]}
+    first = {**last, "name": "first", "losses": {"own": {"objective": {"type": "paint"}}}}
+    with pytest.raises(SpecError) as caught:
+        train(structure({**RECIPE, "stages": [first, last]}, Recipe), tmp_path, model=model_spec(**model), quiet=True)
+    assert f"stages.paint.losses.own.{says}" in str(caught.value)
+    assert not (tmp_path / "state").exists()
+
+
+@pytest.mark.parametrize(
+    ("where", "change"),
+    [
+        ("min_lr", {"min_lr": -1.0}),
+        ("lr_factors", {"lr_factors": {"backbone": -1.0}}),
+        ("betas", {"betas": [0.9, 1.5]}),
+        ("ema", {"ema": 1.5}),
+        ("fit", {"fit": 0}),
+        ("losses.r.objective.share", {"losses": {"r": {"objective": {"type": "reconstruct", "share": 0.0}}}}),
+    ],
+)
+def test_impossible_values_of_a_stage_are_named(where, change):
+    with pytest.raises(SpecError, match=rf"stages\.decode\.{where}: "):
+        structure({**RECIPE, "stages": [{**RECIPE["stages"][0], **change}]}, Recipe)
+
+
+def test_a_seed_that_no_generator_takes_is_named():
+    for seed in (-1, 2**29):
+        with pytest.raises(SpecError, match="seed: "):
+            recipe(seed=seed)
+
+
+def test_stages_have_names_of_their_own(tmp_path):
+    twice = evolve(recipe(), stages=(recipe().stages[0], evolve(recipe().stages[1], name="decode")))
+    with pytest.raises(SpecError, match="2 stages have the name 'decode'"):
+        train(twice, tmp_path, model=model_spec(), quiet=True)
 
 
 def test_losses_that_find_nothing_to_learn_say_so(tmp_path):

@@ -84,10 +84,20 @@ def _load(path: str, device: str, dtype: str, must: tuple[Must, ...]) -> Unified
 
     from diptych.checkpoint.io import load
 
+    check_device(device)
+    return load(path, device=device, dtype=getattr(torch, dtype), must=must)
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that is not there.
+
+    Raises:
+        RequestError: saying why.
+    """
+    import torch
+
     try:
-        place = torch.device(device)
-        torch.empty(0, device=place)
+        torch.empty(0, device=torch.device(device))
     except (RuntimeError, AssertionError) as error:
         text = str(error).splitlines()[0]
         raise RequestError(f"--device {device} cannot be used here: {text}; `diptych doctor` lists devices") from error
-    return load(path, device=place, dtype=getattr(torch, dtype), must=must)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from diptych.cli.options import set_option
+from diptych.cli.options import check_device, set_option
 
 
 @click.command("train")
@@ -28,6 +28,7 @@ def command(recipe: str, out: str, device: str, threads: int | None, quiet: bool
     from diptych.spec.recipe import Recipe
 
     read = read_spec(recipe, Recipe, overrides)
+    check_device(device)
 
     import torch
 

@@ -19,9 +19,10 @@ def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
     What a module gives as its `fixed_parameters()` (the base under an adapter, a decoder's autoencoder) never trains.
 
     Raises:
-        SpecError: if a path trains nothing; see `check_slots`.
+        SpecError: if a path trains nothing; see `wrong_slots`.
     """
-    check_slots(parts, stage)
+    if problems := wrong_slots(parts, stage):
+        raise SpecError(problems, "recipe")
     names, trainable = dict(parts.named_parameters()), _trainable(parts)
     for name, parameter in names.items():
         parameter.requires_grad_(name in trainable and any(_under(name, path) for path in stage.train))
@@ -31,15 +32,14 @@ def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
     return {name: each for name, each in names.items() if each.requires_grad}
 
 
-def check_slots(parts: nn.Module, stage: Stage) -> None:
-    """Check that every path that a stage names holds weights.
-
-    Raises:
-        SpecError: if one does not, with the nearest path that does.
-    """
+def wrong_slots(parts: nn.Module, stage: Stage) -> list[Problem]:
+    """Say which paths that a stage names hold nothing that trains, with the nearest path that does."""
     names, trainable = dict(parts.named_parameters()), _trainable(parts)
     problems = []
-    for path in (*stage.train, *stage.lr_factors):
+    for field, path in [
+        *(("train", each) for each in stage.train),
+        *(("lr_factors", each) for each in stage.lr_factors),
+    ]:
         if any(_under(name, path) for name in trainable):
             continue
         message = f"'{path}' holds only weights that never train"
@@ -47,16 +47,16 @@ def check_slots(parts: nn.Module, stage: Stage) -> None:
             known = sorted({".".join(name.split(".")[:i]) for name in names for i in range(1, 5)})
             tops = ", ".join(sorted({name.split(".")[0] for name in names}))
             message = f"'{path}' holds no weights{suggest(path, known)}; at the top: {tops}"
-        problems.append(Problem(f"stages.{stage.name}.train", message))
-    if problems:
-        raise SpecError(problems, "recipe")
+        problems.append(Problem(f"stages.{stage.name}.{field}", message))
+    return problems
 
 
 def make_optimiser(trained: Mapping[str, nn.Parameter], stage: Stage) -> torch.optim.AdamW:
-    """Make AdamW: decay on matrices only, learning rates by the stage's factors."""
+    """Make AdamW: decay on matrices only, learning rates by the stage's factors, of which the longest path counts."""
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in trained.items():
-        factor = next((value for path, value in stage.lr_factors.items() if _under(name, path)), 1.0)
+        near = max((path for path in stage.lr_factors if _under(name, path)), key=len, default=None)
+        factor = 1.0 if near is None else stage.lr_factors[near]
         decay = stage.weight_decay if parameter.dim() >= 2 else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
     made = [

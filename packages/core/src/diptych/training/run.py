@@ -23,7 +23,7 @@ from diptych.spec.names import bad_name
 from diptych.spec.recipe import Recipe, Stage
 from diptych.training.fit import fit_normalisers
 from diptych.training.log import TrainingLog
-from diptych.training.optimiser import MovingAverage, check_slots, choose_trained, make_optimiser, set_lr
+from diptych.training.optimiser import MovingAverage, choose_trained, make_optimiser, set_lr, wrong_slots
 from diptych.training.state import Progress, read_losses, read_optimiser, read_progress, read_weights, save_state
 
 
@@ -86,6 +86,9 @@ def _train(
 
 
 def _problems(recipe: Recipe) -> Iterator[Problem]:
+    names = [stage.name for stage in recipe.stages]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        yield Problem("stages", f"{names.count(name)} stages have the name '{name}'; give each its own", "reference")
     for stage in recipe.stages:
         for name in stage.mixture:
             if name not in recipe.data:
@@ -93,6 +96,14 @@ def _problems(recipe: Recipe) -> Iterator[Problem]:
                 yield Problem(f"stages.{stage.name}.mixture.{name}", f"no such source; under data: {known}")
         for name in stage.losses:
             yield from bad_name(f"stages.{stage.name}.losses.{name}", name)
+
+
+def _misfits(stage: Stage, model: ModelSpec) -> Iterator[Problem]:
+    """Say which losses of a stage a model cannot be trained by."""
+    for name, each in stage.losses.items():
+        for problem in each.objective.misfits(model) if hasattr(each.objective, "misfits") else ():
+            path = f"stages.{stage.name}.losses.{name}.objective"
+            yield Problem(f"{path}.{problem.path}" if problem.path else path, problem.message, problem.code)
 
 
 class _Run:
@@ -111,9 +122,12 @@ class _Run:
 
     def go(self) -> bool:
         """Train the remaining stages: -> whether the end was reached."""
-        for index, stage in enumerate(self.recipe.stages):  # the last stage's mistakes are told before the first starts
-            check_slots(self.model.parts, stage)
+        problems = []  # the last stage's mistakes are told before the first starts
+        for index, stage in enumerate(self.recipe.stages):
+            problems += [*wrong_slots(self.model.parts, stage), *_misfits(stage, self.model.spec)]
             self._mixture(stage, index)
+        if problems:
+            raise SpecError(problems, "recipe")
         at = read_progress(self.folder, self.hash)
         if at:
             read_weights(self.folder, self.model.parts)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from attrs import frozen, validators
 
+from diptych.errors import Problem, suggest
+from diptych.spec.model import ModelSpec
 from diptych.spec.part import PartSpec, setting
 
 
@@ -28,6 +31,10 @@ class Contrastive(PartSpec):
     width: int = setting(_WIDTH, default=256, check=validators.ge(1))
     pooling: Literal["attention", "mean", "flatten"] = setting(_POOLING, default="attention")
 
+    def misfits(self, model: ModelSpec) -> Iterator[Problem]:
+        """Say what of this no stage of the model could use."""
+        return _misfits(self.encoder, model)
+
     def build(self) -> nn.Module:
         """Make the objective; its weights are sized by `prepare`."""
         from diptych_heads.objectives.contrastive import ContrastiveObjective
@@ -47,6 +54,10 @@ class ContrastiveSigmoid(PartSpec):
     width: int = setting(_WIDTH, default=256, check=validators.ge(1))
     pooling: Literal["attention", "mean", "flatten"] = setting(_POOLING, default="attention")
 
+    def misfits(self, model: ModelSpec) -> Iterator[Problem]:
+        """Say what of this no stage of the model could use."""
+        return _misfits(self.encoder, model)
+
     def build(self) -> nn.Module:
         """Make the objective; its weights are sized by `prepare`."""
         from diptych_heads.objectives.contrastive import ContrastiveObjective
@@ -55,3 +66,12 @@ class ContrastiveSigmoid(PartSpec):
         return ContrastiveObjective(
             self.encoder, self.width, self.pooling, sigmoid_loss, scale=10.0, bias=-10.0
         )
+
+
+def _misfits(encoder: str, model: ModelSpec) -> Iterator[Problem]:
+    if encoder not in model.vision:
+        known = ", ".join(model.vision) or "nothing"
+        message = f"no '{encoder}' under `vision`{suggest(encoder, model.vision)}; there: {known}"
+        yield Problem("encoder", message, "reference")
+    if model.backbone is None:
+        yield Problem("", "it reads texts by the backbone, and the model spec has none")
