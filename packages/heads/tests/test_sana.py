@@ -1,14 +1,18 @@
 """SANA's denoiser against the official class, and what every network promises."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from attrs import evolve
 from diffusers import SanaTransformer2DModel
 from head_cases.official import assert_same_gradients, moved, off, written
 from head_cases.small import normal
+from torch import nn
 
 from diptych.connectors.normed import MlpNormConnector
 from diptych.errors import CheckpointError
+from diptych_heads.networks.sana import LinearAttention
 from diptych_heads.networks.sana_spec import Sana
 
 
@@ -53,6 +57,15 @@ def test_outputs_and_gradients_equal_the_official_ones(patch_size, tmp_path, par
     theirs.square().sum().backward()
     error = assert_same_gradients(network.transformer, official)
     parity(*named, "gradients, as shares of the largest", error, 1e-5)
+
+
+def test_sums_of_the_linear_attention_stay_sharp_under_autocast():
+    given = dict(zip(("to_q", "to_k", "to_v"), normal(3, 2, 64, 16), strict=True))
+    projections = {name: lambda _, each=each: each for name, each in given.items()}
+    attention = SimpleNamespace(**projections, norm_q=None, heads=4, to_out=[nn.Identity()] * 2)
+    exact = LinearAttention()(attention, normal(2, 64, 16))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(LinearAttention()(attention, normal(2, 64, 16)), exact)
 
 
 def test_padding_of_the_condition_does_not_matter():

@@ -18,8 +18,3 @@ def normal_like(x: Tensor, generator: Generator) -> Tensor:
 def uniform(count: int, generator: Generator, *, like: Tensor) -> Tensor:
     """Draw `count` numbers from [0, 1), in float32, then in the dtype and device of `like`."""
     return torch.rand(count, generator=generator, device=generator.device).to(like)
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    """Return x, in float32 if its dtype is a shorter one."""
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

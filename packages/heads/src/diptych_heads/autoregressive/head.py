@@ -11,8 +11,9 @@ from torch.nn import functional
 
 from diptych.errors import RequestError
 from diptych_heads.autoregressive.picking import pick
-from diptych_heads.draws import at_least_float32, uniform
+from diptych_heads.draws import uniform
 from diptych_heads.heads.branches import Guidance, refuse_guidance_without_effect
+from diptych_heads.precision import at_least_float32
 
 
 class AutoregressiveHead(nn.Module):

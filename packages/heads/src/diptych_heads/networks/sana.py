@@ -10,8 +10,8 @@ from diffusers import SanaTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional
 
-from diptych_heads.draws import at_least_float32
 from diptych_heads.networks.attention import usable_mask
+from diptych_heads.precision import at_least_float32, without_autocast
 
 
 _HIDDEN = -10000.0
@@ -96,7 +96,8 @@ class SanaNetwork(nn.Module):
 class LinearAttention:
     """ReLU linear attention (SANA, section 3.2) for diffusers' attention modules.
 
-    As diffusers' own processor, but sums in float32 or higher, where that one rounds float64 down.
+    As diffusers' own processor, but sums in float32 or higher, also where that one rounds float64
+    down and where a trainer's autocast would round the sums to bfloat16.
     """
 
     def __call__(
@@ -116,7 +117,8 @@ class LinearAttention:
         )
         q, k = functional.relu(q), functional.relu(k).transpose(2, 3)
         v = functional.pad(v, (0, 0, 0, 1), value=1.0)  # the last row sums the weights
-        mixed = torch.matmul(torch.matmul(v, k), q)
+        with without_autocast(q):
+            mixed = torch.matmul(torch.matmul(v, k), q)
         mixed = mixed[:, :, :-1] / (mixed[:, :, -1:] + 1e-15)
         out = mixed.flatten(1, 2).transpose(1, 2).to(hidden_states.dtype)
         out = attn.to_out[1](attn.to_out[0](out))

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from diptych_heads.objectives.contrastive_losses import matches
 from diptych_heads.objectives.pooling import AttentionPooling, MeanPooling, feature_sizes
+from diptych_heads.precision import without_autocast
 
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ContrastiveObjective(nn.Module):
         """
         scale = self.log_scale.float().exp().clamp(max=_LARGEST_SCALE)
         pictures, texts = self.pictures(features), self.texts(states)
-        with torch.autocast(pictures.device.type, enabled=False):
+        with without_autocast(pictures):
             cosines = pictures @ texts.T
         return scale * cosines if self.bias is None else scale * cosines + self.bias
 
