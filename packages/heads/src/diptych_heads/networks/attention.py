@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from diptych_heads.precision import at_least_float32, without_autocast
+
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:
     """Compute softmax(q k^T / sqrt(d)) v; every group of query heads shares one key and value head.
@@ -37,8 +39,14 @@ def usable_mask(mask: Tensor | None) -> Tensor | None:
 
 
 def masked_mean(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Average tokens `b m d -> b d` over those where mask `b m` is True (all of them for None)."""
+    """Average tokens `b m d -> b d` over those where mask `b m` is True (all of them for None).
+
+    Sums are in float32 or higher: in float16 those of a few hundred tokens may be infinite.
+    """
+    wide = at_least_float32(x)
     if mask is None:
-        return x.mean(dim=1)
-    weights = mask.to(x.dtype)
-    return torch.einsum("bmd,bm->bd", x, weights) / weights.sum(dim=1, keepdim=True)
+        return wide.mean(dim=1).to(x.dtype)
+    weights = mask.to(wide.dtype)
+    with without_autocast(wide):
+        total = torch.einsum("bmd,bm->bd", wide, weights)
+    return (total / weights.sum(dim=1, keepdim=True)).to(x.dtype)
