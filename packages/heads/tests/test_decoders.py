@@ -186,6 +186,20 @@ def test_running_statistics_are_those_of_all_batches():
     torch.testing.assert_close(normalised.std(dim=0), torch.ones(5), atol=0.01, rtol=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_statistics_are_not_rounded_in_half_precision(dtype):
+    scale, features = FeatureScale(3), normal(64, 4, 3) * torch.tensor([0.0, 1.0, 400.0])
+    scale.update(features)
+    short = features.to(dtype)
+    wide = scale(short.float())
+    scale.to(dtype)
+    assert scale.mean.dtype == scale.variance.dtype == torch.float32
+    assert scale(short).dtype == dtype
+    torch.testing.assert_close(scale(short), wide.to(dtype), atol=0, rtol=0)
+    assert wide[..., 2].std().item() == pytest.approx(1, abs=0.02)
+    assert scale.double().variance.dtype == torch.float64
+
+
 def test_noise_has_half_normal_strengths(generator):
     noised = add_noise(torch.zeros(4000, 2, 50), 0.3, generator)
     strengths = noised.flatten(1).std(dim=1)

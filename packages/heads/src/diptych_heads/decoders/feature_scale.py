@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Self
+
 import torch
 from torch import Generator, Tensor, nn
 
 from diptych_heads.draws import normal_like
+from diptych_heads.precision import at_least_float32
 
 
 _SLOWEST = 0.01
@@ -15,7 +19,8 @@ class FeatureScale(nn.Module):
     """Subtracts a running mean and divides by a running standard deviation per channel.
 
     The statistics are buffers, saved with the model. They are plain averages over the first hundred
-    batches and exponential ones afterwards.
+    batches and exponential ones afterwards. They stay in float32 in a model of half precision, and
+    features are normalised there: in float16 a variance of 300^2 is infinite, one of 1e-8 nothing.
     """
 
     mean: Tensor
@@ -43,7 +48,16 @@ class FeatureScale(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Normalise `b n c`."""
         scale = self.variance.clamp(min=1e-8).rsqrt()
-        return (features - self.mean.to(features.dtype)) * scale.to(features.dtype)
+        return ((at_least_float32(features) - self.mean) * scale).to(features.dtype)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Convert or move the statistics, but never to a shorter type."""
+        before = dict(self.named_buffers())
+        super()._apply(fn, recurse)
+        for name, after in list(self.named_buffers()):
+            if after.dtype.itemsize < before[name].dtype.itemsize:
+                setattr(self, name, before[name].to(after.device))
+        return self
 
 
 def add_noise(features: Tensor, level: float, generator: Generator) -> Tensor:
