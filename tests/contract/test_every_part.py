@@ -93,7 +93,12 @@ EXAMPLES: dict[str, dict[str, Any] | list[dict[str, Any]]] = {
     "head/flow-matching": {"network": {"type": "dit", **NETWORK}, **GRID},
     "head/diffusion": [
         {"network": {"type": "dit", **NETWORK}, **GRID},
-        {"network": {"type": "mlp", **MLP}, "prediction": "noise", **GRID},
+        {
+            "network": {"type": "mlp", **MLP},
+            "prediction": "noise",
+            "noise_schedule": {"type": "scaled-linear", "zero_terminal": False},
+            **GRID,
+        },
     ],
     "head/regression": [
         {"readout": readout, "hidden_width": 16, "heads": 2, "condition_width": 5, **GRID}

@@ -21,7 +21,11 @@ ALL_NETWORKS = {
     "mlp": MLP,
 }
 DIFFUSION = Diffusion(
-    network=MLP, noise_schedule=ScaledLinear(), prediction="noise", snr_limit=5.0, **GRID
+    network=MLP,
+    prediction="noise",
+    snr_limit=5.0,
+    noise_schedule=ScaledLinear(zero_terminal=False),
+    **GRID,
 )
 FLOW = FlowMatching(network=MLP, prediction="clean", loss_on="velocity", **GRID)
 ALL_HEADS = {"diffusion": DIFFUSION, "flow-matching": FLOW}

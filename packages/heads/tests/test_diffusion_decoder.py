@@ -28,8 +28,9 @@ from diptych.spec.recipe import Recipe
 from diptych.spec.structure import structure
 from diptych.training.run import train
 from diptych_heads.decoders.diffusion_spec import Diffusion
-from diptych_heads.guidance.specs import ClassifierFree
+from diptych_heads.guidance.specs import ClassifierFree, TextAndImage
 from diptych_heads.networks.sdxl_unet_spec import SdxlUnet
+from diptych_heads.noise_schedules.specs import ScaledLinear
 from diptych_heads.samplers.specs import Euler
 
 
@@ -161,6 +162,14 @@ def test_a_null_that_is_not_known_is_refused(generator):
     other = evolve(PIXELS, null="black-picture").build()
     other.load_state_dict(decoder.state_dict())
     assert other(normal(1, 4, 5)).isfinite().all()
+
+
+def test_what_no_decoder_can_do_is_refused():
+    with pytest.raises(ValueError, match="classifier-free or projected, or none"):
+        evolve(PIXELS, guidance=TextAndImage())
+    with pytest.raises(ValueError, match="take the prediction v"):
+        evolve(PIXELS, prediction="noise")
+    assert evolve(PIXELS, prediction="noise", noise_schedule=ScaledLinear(zero_terminal=False))
 
 
 def test_without_generators_every_picture_has_the_noise_of_seed_0():

@@ -11,7 +11,7 @@ from diptych.ports import Port, Ports
 from diptych.spec.part import PartSpec, Slot, inferred, setting
 from diptych.spec.structure import structure
 from diptych_heads.guidance.specs import ClassifierFree
-from diptych_heads.noise_schedules.specs import Linear
+from diptych_heads.noise_schedules.specs import Linear, check_prediction
 from diptych_heads.samplers.specs import Euler
 from diptych_heads.sizes import known
 from diptych_heads.timesteps.specs import Uniform
@@ -69,6 +69,15 @@ class Diffusion(PartSpec):
     latent_channels: int | None = inferred("channels of what is denoised")
     latent_height: int | None = inferred("rows of what is denoised")
     latent_width: int | None = inferred("columns of what is denoised")
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse noise that a schedule does not reveal, and a guidance that needs a text."""
+        check_prediction(self.prediction, self.noise_schedule)
+        if getattr(self.guidance, "tells_pictures", False):
+            raise ValueError(
+                "this guidance tells pictures from text, and a decoder draws features alone; take "
+                "classifier-free or projected, or none"
+            )
 
     @classmethod
     def presets(cls) -> Mapping[str, Mapping[str, Any]]:

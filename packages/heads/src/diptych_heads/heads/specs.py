@@ -15,7 +15,7 @@ from diptych_heads.heads.beside import (
     dropping_text,
     seen,
 )
-from diptych_heads.noise_schedules.specs import Linear
+from diptych_heads.noise_schedules.specs import Linear, check_prediction
 from diptych_heads.sizes import known
 from diptych_heads.timesteps.specs import Uniform
 
@@ -63,8 +63,9 @@ class FlowMatching(PartSpec):
     width: int | None = inferred("columns of the target's grid")
 
     def __attrs_post_init__(self) -> None:
-        """Refuse shares of more than all samples."""
+        """Refuse shares of more than all samples, and noise that a schedule does not reveal."""
         check_shares(self.drop_condition, self.drop_text)
+        check_prediction(self.prediction, self.noise_schedule)
 
     @property
     def seen_height(self) -> int | None:

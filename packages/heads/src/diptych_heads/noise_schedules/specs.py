@@ -20,6 +20,7 @@ class Linear(PartSpec):
     """A straight line from target to noise (rectified flow); a shift spends more time at noise."""
 
     kind: ClassVar[str] = "noise_schedule"
+    zero_terminal: ClassVar[bool] = True
     shift: float = setting(
         "sigma = shift t / (1 + (shift - 1) t); 1 for none, more than 1 for more noise at a time",
         default=1.0,
@@ -38,12 +39,30 @@ class Cosine(PartSpec):
     """A quarter circle from target to noise: constant variance for targets of variance 1."""
 
     kind: ClassVar[str] = "noise_schedule"
+    zero_terminal: ClassVar[bool] = True
 
     def build(self) -> CosineSchedule:
         """Make the functions of t."""
         from diptych_heads.noise_schedules.cosine import CosineSchedule
 
         return CosineSchedule()
+
+
+def check_prediction(prediction: str, noise_schedule: PartSpec) -> None:
+    """Refuse to predict the noise where t = 1 is nothing but noise.
+
+    There the network's input is its answer, and nothing says what the target is: sampling, which
+    starts there, would magnify its error without a bound (Lin et al., arXiv 2305.08891, sec. 3.2).
+
+    Raises:
+        ValueError: saying what to take instead.
+    """
+    if prediction == "noise" and getattr(noise_schedule, "zero_terminal", False):
+        raise ValueError(
+            "prediction noise says nothing about the target at t = 1, where this noise_schedule "
+            "leaves none of it; take the prediction v, or a table that ends at a little target: "
+            "scaled-linear or ddpm-linear with zero_terminal: false"
+        )
 
 
 def _beta(which: str, default: float) -> float:
