@@ -250,7 +250,7 @@ def test_another_decoder_has_no_place_in_the_layout(blip3o_drawing, tmp_path):
     model.save(tmp_path / "ours")
     path = tmp_path / "ours" / "spec.json"
     spec = json.loads(path.read_text())
-    spec["decode"]["decoder"]["noise_schedule"] = {"type": "linear"}
+    spec["decode"]["decoder"] |= {"noise_schedule": {"type": "linear"}, "prediction": "velocity"}
     path.write_text(json.dumps(spec))
     with pytest.raises(CheckpointError, match="takes noise off by a table"):
         export_checkpoint("blip3o", tmp_path / "ours", tmp_path / "back")
