@@ -26,6 +26,29 @@ LAST = torch.tensor([[False] * 4 + [True] * 2] * 3)
 """The last two tokens of a condition are a picture's."""
 
 
+@pytest.mark.parametrize(
+    ("count", "seeds", "mask", "null", "message"),
+    [
+        (0, [], None, None, "the condition has no rows"),
+        (1, [], None, None, "of one sample, but the number of generators is 0"),
+        (3, [1], None, None, "of 3 samples, but the number of generators is 1"),
+        (2, [1, 2, 3], None, None, "of 2 samples, but the number of generators is 3"),
+        (2, [1, 2], (2, 5), None, r"the mask is \[2, 5\].* has to be \[2, 6\]"),
+        (2, [1, 2], None, ((2, 5, CONDITION), (2, 5)), r"negative prompts is \[2, 5, 10\]"),
+        (2, [1, 2], None, ((1, 6, CONDITION), (1, 6)), r"negative prompts is \[1, 6, 10\]"),
+        (2, [1, 2], None, ((2, 6, CONDITION), (2, 5)), r"mask of negative prompts is \[2, 5\]"),
+    ],
+)
+def test_a_request_whose_pieces_are_of_other_samples_is_refused(count, seeds, mask, null, message):
+    """One generator was stretched over all samples, which then began with the same noise."""
+    head, condition = head_of(), normal(count, 6, CONDITION).double()
+    mask = None if mask is None else torch.ones(mask, dtype=torch.bool)
+    null = None if null is None else (torch.ones(null[0]), torch.ones(null[1], dtype=torch.bool))
+    sampler, guidance = Euler(1).build(), ClassifierFree().build()
+    with pytest.raises(RequestError, match=message):
+        head.sample(condition, mask, generators(seeds), sampler, guidance, null)
+
+
 def sampled(head, condition, guidance=None, steps=1, mask=None, null=None, pictures=LAST):
     seeded, sampler = generators([1, 2, 3]), Euler(steps).build()
     return head.sample(condition, mask, seeded, sampler, guidance, null, pictures)

@@ -12,6 +12,7 @@ from diptych.errors import RequestError
 from diptych.seeds import noise as draw_noise
 from diptych_heads.draws import normal_like, uniform
 from diptych_heads.heads.branches import Branches, Guidance, refuse_guidance_without_effect
+from diptych_heads.heads.request import check_request
 from diptych_heads.mixing import Mixing, NoiseSchedule, moments
 from diptych_heads.precision import at_least_float32
 from diptych_heads.predictions import (
@@ -180,7 +181,8 @@ class FlowMatchingHead(nn.Module):
         is not computed. One that tells pictures from text may ask for a third.
 
         Raises:
-            RequestError: if there is guidance, but a condition is the null condition; if there are
+            RequestError: if there are no samples, or not as many generators, masks and negative
+                prompts; if there is guidance, but a condition is the null condition; if there are
                 negative prompts, but no guidance; if guidance needs `pictures`, or `clean_latent`
                 needs `clean`, and there are none.
 
@@ -199,6 +201,7 @@ class FlowMatchingHead(nn.Module):
             Tokens `b n c` in float32, or float64 where the condition is; under `narrow_state` in
             the network's type.
         """
+        check_request(condition, mask, generators, null)
         channels, height, width = self.target_shape
         state = at_least_float32(condition).new_empty(0)
         if self.narrow_state:
