@@ -1,5 +1,7 @@
 """The autoregressive head: against Janus, its sampling, its null, and in a model."""
 
+import warnings
+
 import pytest
 import torch
 from attrs import evolve
@@ -29,7 +31,8 @@ from diptych.spec.structure import structure
 from diptych.spec.wiring import resolve
 from diptych_heads.autoregressive.picking import pick
 from diptych_heads.autoregressive.specs import Autoregressive
-from diptych_heads.guidance.specs import ClassifierFree
+from diptych_heads.guidance.classifier_free import ClassifierFreeGuidance
+from diptych_heads.guidance.specs import ClassifierFree, Projected, TextAndImage
 from diptych_heads.samplers.specs import Euler
 
 
@@ -246,6 +249,58 @@ def test_negative_prompts_stand_in_the_place_of_the_null(ours):
     assert not torch.equal(written((condition.flip(1), MASK)), written(None))
     with pytest.raises(RequestError, match="act through guidance"):
         written(own, None)
+
+
+def guided(guidance, head=None, condition=None, backbone=None, null=None):
+    head = evolve(WORDS, drop_prompt=0.1).build().double() if head is None else head
+    condition = 3 * normal(2, 6, 32).double() if condition is None else condition
+    how = {"guidance": guidance, "backbone": backbone or plain(), "null": null}
+    return head.sample(condition, None, generators([0, 1]), **how)
+
+
+def test_a_guidance_remembers_one_picture():
+    """Its momentum reaches the logits, and starts anew with the next call."""
+    found = [guided(Projected(scale=4.0, momentum=each).build()) for each in (0.0, 0.9)]
+    assert not torch.equal(*found)
+    same = Projected(scale=4.0, momentum=0.9).build()
+    assert torch.equal(guided(same), found[1])
+    assert torch.equal(guided(same), found[1])
+
+
+def test_logits_are_guided_in_float32_whatever_the_backbone_computes_in():
+    class Watched(ClassifierFreeGuidance):
+        def combine(self, conditional, null, t):
+            seen.append((conditional.dtype, null.dtype))
+            return super().combine(conditional, null, t)
+
+    seen = []
+    head, condition = WORDS.build().bfloat16(), normal(2, 6, 32).bfloat16()
+    guided(Watched(scale=3.0), head, condition, plain().bfloat16())
+    assert seen == [(torch.float32, torch.float32)] * 16
+
+
+def test_a_guidance_that_cannot_act_as_it_should_is_told():
+    plainly = guided(None)
+    with pytest.warns(UserWarning, match="no id's time lies in its interval"):
+        found = guided(ClassifierFree(scale=2.0, start=0.99, end=0.98).build())
+    assert torch.equal(found, plainly)
+    with pytest.warns(UserWarning, match="`drop_prompt: 0`"):
+        guided(ClassifierFree().build(), evolve(WORDS, drop_prompt=0.0).build().double())
+    with pytest.raises(RequestError, match="sample 0, 1 is its own null prompt: `keep_first`"):
+        guided(ClassifierFree().build(), evolve(WORDS, keep_last=6).build().double())
+    with pytest.raises(RequestError, match=r"tells pictures from text.*take classifier-free"):
+        guided(TextAndImage().build())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        guided(ClassifierFree().build())
+        guided(ClassifierFree(scale=1.0).build(), evolve(WORDS, keep_last=6).build().double())
+
+
+def test_a_request_for_other_samples_than_the_prompts_is_refused():
+    head, condition = WORDS.build().double(), normal(2, 6, 32).double()
+    for seeds in ([0], [0, 1, 2]):
+        with pytest.raises(RequestError, match="of 2 samples, but the number of generators"):
+            head.sample(condition, None, generators(seeds), backbone=plain())
 
 
 def test_dropped_prompts_train_the_null(generator):

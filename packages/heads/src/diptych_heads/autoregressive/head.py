@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,22 @@ from torch.nn import functional
 from diptych.errors import RequestError
 from diptych_heads.autoregressive.picking import pick
 from diptych_heads.draws import uniform
-from diptych_heads.heads.branches import Guidance, refuse_guidance_without_effect
+from diptych_heads.heads.branches import (
+    Guidance,
+    NullWords,
+    acts,
+    for_one_call,
+    refuse_guidance_without_effect,
+)
+from diptych_heads.heads.request import check_request
 from diptych_heads.precision import at_least_float32
+
+
+_WORDS = NullWords(
+    "drop_prompt",
+    "prompt of sample {} is its own null prompt: `keep_first` and `keep_last` leave none of it to "
+    "replace; keep fewer tokens, or leave the step's `guidance` out",
+)
 
 
 class AutoregressiveHead(nn.Module):
@@ -130,40 +145,74 @@ class AutoregressiveHead(nn.Module):
             Ids `b n`, row-major.
 
         Raises:
-            RequestError: if a sampler is given, which could not do anything; if there are negative
-                prompts, but no guidance that would use them.
+            RequestError: if a sampler is given, which could not do anything; if there are no
+                samples, or not as many generators, masks and negative prompts; if there are
+                negative prompts, but no guidance that would use them; if there is guidance, but a
+                prompt is its own null prompt, or it tells pictures from text.
         """
         if sampler is not None:
             raise RequestError(
                 "ids are drawn one by one, so a sampler cannot act on them; leave the step's "
                 "`sampler` out: temperature, top_k and top_p are settings of the head"
             )
+        check_request(condition, mask, generators, null)
         count, length = self.grid[0] * self.grid[1], condition.shape[1]
         draws = [torch.rand(count, generator=each, device="cpu") for each in generators]
         drawn = torch.stack(draws).to(condition.device)
         mask = _all(condition) if mask is None else mask
         times = [1 - index / count for index in range(count)]
-        guided = guidance is not None and any(guidance.needs_null(t) for t in times)
-        if null is not None:
-            refuse_guidance_without_effect(guidance, condition, self.drop_prompt, null)
+        guided = self._guided(guidance, times, condition, mask, backbone, null)
         embeds = condition
-        if guided:
-            without = null or (self.without_prompt(condition, mask, backbone), mask)
+        if guided is not None:
+            own, without = guided
             embeds, mask = torch.cat([condition, without[0]]), torch.cat([mask, without[1]])
         seen = torch.cat([mask, mask.new_ones(len(mask), count)], 1)
         cache, chosen = backbone.new_cache(), []
         for index, t in enumerate(times):
             states = backbone(embeds, seen[:, : length + index], cache)[:, -1]
-            logits = self.table.logits(states, backbone)
-            if guided and guidance is not None:
+            logits = at_least_float32(self.table.logits(states, backbone))
+            if guided is not None:
                 conditional, other = logits.chunk(2)
-                logits = guidance.combine(conditional, other, t)
+                logits = own.combine(conditional, other, t)
             picked = pick(logits, drawn[:, index], **self.how)  # type: ignore[arg-type]
             chosen.append(picked - self.table.place(picked))
             if index + 1 < count:
                 embeds = self.embed(chosen[-1][:, None], backbone, first=index)
-                embeds = torch.cat([embeds, embeds]) if guided else embeds
+                embeds = torch.cat([embeds, embeds]) if guided is not None else embeds
         return torch.stack(chosen, 1)
+
+    def _guided(
+        self,
+        guidance: Guidance | None,
+        times: Sequence[float],
+        condition: Tensor,
+        mask: Tensor,
+        backbone: Any,
+        null: tuple[Tensor, Tensor] | None,
+    ) -> tuple[Guidance, tuple[Tensor, Tensor]] | None:
+        """Return what guides this call, and the null prompts; None where nothing does."""
+        if getattr(guidance, "needs_partial", None) is not None:
+            raise RequestError(
+                f"{guidance} tells pictures from text, and this head goes on from a prompt as it "
+                "is; take classifier-free or projected, or leave the step's `guidance` out"
+            )
+        active, without = guidance is not None and acts(guidance), null
+        if active and without is None:
+            without = self.without_prompt(condition, mask, backbone), mask
+        nothing = 0.0 if without is None else without[0]
+        refuse_guidance_without_effect(
+            guidance, condition, self.drop_prompt, null, nothing=nothing, words=_WORDS
+        )
+        if guidance is None or without is None:
+            return None
+        if not any(guidance.needs_null(t) for t in times):
+            warnings.warn(
+                f"{guidance} did nothing: no id's time lies in its interval; widen `start` and "
+                "`end`",
+                stacklevel=3,
+            )
+            return None
+        return for_one_call(guidance), without
 
     def embed(self, ids: Tensor, backbone: Any, first: int = 0) -> Tensor:
         """Embed ids `b k` that stand from place `first` of the picture on: -> `b k d`."""

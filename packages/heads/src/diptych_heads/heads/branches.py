@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -61,8 +61,7 @@ class Branches:
                 pictures'.
         """
         self.network, self.condition, self.mask, self.null = network, condition, mask, null
-        begin: Any = getattr(guidance, "for_one_call", None)
-        self.guidance: Any = begin() if begin else guidance
+        self.guidance: Any = None if guidance is None else for_one_call(guidance)
         tells: bool | None = getattr(guidance, "needs_partial", None)
         if tells is not None and pictures is None:
             raise RequestError(
@@ -88,7 +87,7 @@ class Branches:
 
     def warn_if_idle(self) -> None:
         """Warn, after sampling, of a guidance that would act at some time but was never asked."""
-        if self.guidance is not None and self.guided is None and _acts(self.guidance):
+        if self.guidance is not None and self.guided is None and acts(self.guidance):
             warnings.warn(
                 f"{self.guidance} did nothing: no step of the sampler lies in its interval of "
                 "times; widen `start` and `end`, or take more steps",
@@ -143,12 +142,45 @@ class Branches:
         return conditions, torch.cat(every)
 
 
+def for_one_call(guidance: Guidance) -> Guidance:
+    """Return the guidance as it guides one call: with a memory of its own, if it remembers."""
+    begin: Callable[[], Guidance] | None = getattr(guidance, "for_one_call", None)
+    return begin() if begin else guidance
+
+
+def acts(guidance: Guidance) -> bool:
+    """Say whether there is a time at which it changes anything."""
+    return any(guidance.needs_null(step / 1000) for step in range(1001))
+
+
+class NullWords(NamedTuple):
+    """How a head speaks of its null condition.
+
+    Attributes:
+        share: the setting that says how often training has seen it.
+        alike: what is wrong with a sample whose condition it is, and what to do.
+    """
+
+    share: str
+    alike: str
+
+
+_ZEROS = NullWords(
+    "drop_condition",
+    "condition of sample {} is all zeros, which is the null condition; leave the step's `guidance` "
+    "out, or see why the condition is empty",
+)
+
+
 def refuse_guidance_without_effect(
     guidance: Guidance | None,
     condition: Tensor,
     drop_condition: float,
     null: tuple[Tensor, Tensor] | None = None,
     drop_text: float = 0.0,
+    *,
+    nothing: Tensor | float = 0.0,
+    words: NullWords = _ZEROS,
 ) -> None:
     """Stop, or warn, before a guidance works on predictions that do not differ as they should.
 
@@ -158,12 +190,14 @@ def refuse_guidance_without_effect(
         drop_condition: how often training has seen the null condition.
         null: condition and mask of negative prompts, or None.
         drop_text: how often training has seen pictures alone.
+        nothing: the null condition, `b q d` unless it is the same number everywhere.
+        words: how the head speaks of it.
 
     Raises:
         RequestError: if a condition is the null condition itself, so that both predictions agree;
             if there are negative prompts and no guidance that would use them.
     """
-    if guidance is None or not _acts(guidance):
+    if guidance is None or not acts(guidance):
         if null is not None:
             raise RequestError(
                 "negative prompts act through guidance alone, and none acts here; give the step a "
@@ -173,17 +207,14 @@ def refuse_guidance_without_effect(
     if null is not None:
         return
     if not condition.is_meta:
-        empty = (condition == 0).all(dim=2).all(dim=1).nonzero().flatten().tolist()
-        if empty:
-            raise RequestError(
-                f"guidance cannot act: the condition of sample {', '.join(map(str, empty))} is all "
-                "zeros, which is the null condition; leave the step's `guidance` out, or see why "
-                "the condition is empty"
-            )
+        alike = (condition == nothing).all(dim=2).all(dim=1).nonzero().flatten().tolist()
+        if alike:
+            which = ", ".join(map(str, alike))
+            raise RequestError(f"guidance cannot act: the {words.alike.format(which)}")
     if drop_condition == 0:
         warnings.warn(
             f"{guidance} extrapolates from a null prediction that was never trained: this head has "
-            "`drop_condition: 0`; train with some of it, or leave the step's `guidance` out",
+            f"`{words.share}: 0`; train with some of it, or leave the step's `guidance` out",
             stacklevel=3,
         )
     if getattr(guidance, "needs_partial", False) and drop_text == 0:
@@ -192,7 +223,3 @@ def refuse_guidance_without_effect(
             "has `drop_text: 0`; train with some of it, or give both scales the same number",
             stacklevel=3,
         )
-
-
-def _acts(guidance: Guidance) -> bool:
-    return any(guidance.needs_null(step / 1000) for step in range(1001))
