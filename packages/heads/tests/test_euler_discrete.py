@@ -70,6 +70,12 @@ def test_another_table():
     torch.testing.assert_close(level.float(), other.sigmas[:-1], rtol=1e-4, atol=0)
 
 
+def test_one_step_starts_from_noise():
+    """Also where diffusers' even places are the least noisy one alone."""
+    assert EulerDiscrete(steps=1, spacing="linspace").build().places() == [999]
+    assert EulerDiscrete(steps=1, spacing="trailing").build().places() == [999]
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

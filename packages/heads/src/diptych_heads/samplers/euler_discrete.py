@@ -24,7 +24,8 @@ class EulerDiscreteSampler(SteppingSampler):
     DDIM without new noise (arXiv 2010.02502, eq. 14); what differs from `ddim` is where it stops.
     Place k of the table, counted from 0, is t = (k + 1) / table. With `leading`, the state starts
     as noise of variance 1 although a little target should be left there, as diffusers has it; with
-    the others as noise of the schedule's own level.
+    the others as noise of the schedule's own level. Of `linspace` with one step diffusers takes
+    the table's first place, with the least noise; here a walk starts at the last one, from noise.
     """
 
     steps: int = 50
