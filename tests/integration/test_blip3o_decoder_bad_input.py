@@ -124,6 +124,8 @@ def test_features_of_another_width(folder):
         ("unet", {"use_linear_projection": None}, "unet/config.json has no 'use_linear_projection'"),
         ("unet", {"attention_head_dim": [1, 4], "down_block_types": ["CrossAttnDownBlock2D"] * 2}, "widths [4, 8]"),
         ("unet", {"attention_head_dim": [2, 3]}, "[2, 3] are numbers of heads, and must divide block_out_channels"),
+        ("unet", {"attention_head_dim": [1, None]}, "attention_head_dim is [1, None], but can only be whole numbers"),
+        ("unet", {"transformer_layers_per_block": [1, [2]]}, "transformer_layers_per_block is [1, [2]], but can only"),
         ("unet", {"attention_head_dim": 0}, "must divide block_out_channels"),
         ("unet", {"down_block_types": ["DownBlock2D", "AttnDownBlock2D"]}, "down_block_types are DownBlock2D, Attn"),
         ("unet", {"up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D"]}, "must mirror down_block_types"),

@@ -35,6 +35,7 @@ _TABLE_FIXED: Mapping[str, Any] = {
 _TABLES = {"linear": "ddpm-linear", "scaled_linear": "scaled-linear"}
 _PREDICTIONS = {"epsilon": "noise", "v_prediction": "v", "sample": "clean"}
 _CLASS = "EulerDiscreteScheduler"
+_LAYERS = "transformer_layers_per_block"
 
 
 def _refuse(foreign: Foreign, fixed: Mapping[str, Any], problems: list[str]) -> None:
@@ -59,9 +60,14 @@ def describe_unet(foreign: Foreign) -> dict[str, Any]:
     widths = _list(foreign.value("block_out_channels"))
     down, up = _list(foreign.value("down_block_types")), _list(foreign.value("up_block_types"))
     heads = _each_level(foreign.value("attention_head_dim"), len(widths))  # diffusers' word for their number
-    layers = _each_level(foreign.value("transformer_layers_per_block"), len(widths))
+    layers = _each_level(foreign.value(_LAYERS), len(widths))
     attends = [each == _CROSS["down"] for each in down]
     problems = []
+    for key, numbers in (("block_out_channels", widths), ("attention_head_dim", heads), (_LAYERS, layers)):
+        if any(type(each) is not int for each in numbers):
+            problems.append(f"{key} is {foreign.value(key)!r}, but can only be whole numbers, one a level")
+    if problems:
+        _refuse(foreign, _UNET_FIXED, problems)
     if down != [(_CROSS if each else _PLAIN)["down"] for each in attends]:
         problems.append(f"down_block_types are {', '.join(down)}, but can only be {_CROSS['down']} or {_PLAIN['down']}")
     if up != [(_CROSS if each else _PLAIN)["up"] for each in reversed(attends)]:
