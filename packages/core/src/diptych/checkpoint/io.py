@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,7 @@ def load(
     Args:
         path: the folder, a registered name, or the hub id of one that was pushed (`org/name`).
         device: where the weights go.
-        dtype: the type to compute in; None keeps the type in the file.
+        dtype: the type to compute in; None keeps the type that most weights in the file have.
         must: each is called with the spec before any weights are read, to refuse what cannot do what it is loaded for.
 
     Raises:
@@ -125,9 +126,9 @@ def load(
     spec = resolve(spec, str(folder / SAVED_SPEC)).spec
     tokenizer = spec.tokenizer.build() if spec.tokenizer else None
     spec = with_named_ids(spec, tokenizer)
-    floats = [value.dtype for value in tensors.values() if value.is_floating_point()]
+    floats = Counter(value.dtype for value in tensors.values() if value.is_floating_point())
     with torch.random.fork_rng(devices=[]):
-        parts = Assembly(spec).to(dtype or (floats[0] if floats else torch.float32))
+        parts = Assembly(spec).to(dtype or (floats.most_common(1)[0][0] if floats else torch.float32))
     left_out = dict(manifest.get("left_out", {}))
     fill(parts, tensors, str(folder / "model.safetensors"), tuple(left_out))
     model = UnifiedModel(spec, parts, tokenizer)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from attrs import frozen
 from torch import Generator, Tensor, nn
 
-from diptych_encoders.modules.precision import at_least_float32, without_autocast
+from diptych.precision import at_least_float32, without_autocast
 
 
 _SCORES = 2**24

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from diptych.precision import at_least_float32, without_autocast
 from diptych_encoders.modules.fitted import FittedNormaliser
-from diptych_encoders.modules.precision import at_least_float32, without_autocast
 
 
 class PrincipalComponentNormaliser(FittedNormaliser):

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from diptych.errors import RequestError
+from diptych.precision import at_least_float32
 from diptych_heads.autoregressive.picking import pick
 from diptych_heads.draws import uniform
 from diptych_heads.heads.branches import (
@@ -21,7 +22,6 @@ from diptych_heads.heads.branches import (
     refuse_guidance_without_effect,
 )
 from diptych_heads.heads.request import check_request
-from diptych_heads.precision import at_least_float32
 
 
 _WORDS = NullWords(

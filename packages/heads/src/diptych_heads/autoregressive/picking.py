@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diptych_heads.precision import at_least_float32
+from diptych.precision import at_least_float32
 
 
 def pick(

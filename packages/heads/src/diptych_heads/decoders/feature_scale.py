@@ -8,8 +8,8 @@ from typing import Self
 import torch
 from torch import Generator, Tensor, nn
 
+from diptych.precision import at_least_float32
 from diptych_heads.draws import normal_like
-from diptych_heads.precision import at_least_float32
 
 
 _SLOWEST = 0.01

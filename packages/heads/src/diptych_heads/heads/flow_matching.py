@@ -9,12 +9,12 @@ import torch
 from torch import Generator, Tensor, nn
 
 from diptych.errors import RequestError
+from diptych.precision import at_least_float32
 from diptych.seeds import noise as draw_noise
 from diptych_heads.draws import normal_like, uniform
 from diptych_heads.heads.branches import Branches, Guidance, refuse_guidance_without_effect
 from diptych_heads.heads.request import check_request
 from diptych_heads.mixing import Mixing, NoiseSchedule, moments
-from diptych_heads.precision import at_least_float32
 from diptych_heads.predictions import (
     Prediction,
     to_velocity,

@@ -8,10 +8,10 @@ import torch
 from torch import Generator, Tensor, nn
 
 from diptych.errors import RequestError
+from diptych.precision import at_least_float32
 from diptych_heads.heads.readout_block import ReadoutBlock
 from diptych_heads.networks.attention import usable_mask
 from diptych_heads.networks.positions import sin_cos_positions
-from diptych_heads.precision import at_least_float32
 
 
 class RegressionHead(nn.Module):

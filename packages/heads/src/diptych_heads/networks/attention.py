@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from diptych_heads.precision import at_least_float32, without_autocast
+from diptych.precision import at_least_float32, without_autocast
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -10,8 +10,8 @@ from diffusers import SanaTransformer2DModel
 from torch import Tensor, nn
 from torch.nn import functional
 
+from diptych.precision import at_least_float32, without_autocast
 from diptych_heads.networks.attention import usable_mask
-from diptych_heads.precision import at_least_float32, without_autocast
 
 
 _HIDDEN = -10000.0

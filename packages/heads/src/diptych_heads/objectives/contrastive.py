@@ -10,9 +10,9 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
+from diptych.precision import without_autocast
 from diptych_heads.objectives.contrastive_losses import matches
 from diptych_heads.objectives.pooling import AttentionPooling, MeanPooling, feature_sizes
-from diptych_heads.precision import without_autocast
 
 
 if TYPE_CHECKING:
