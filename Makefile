@@ -43,7 +43,7 @@ checks: $(STAMP) ## Write docs/checks.md: what `diptych check` prints of the nam
 packages: $(STAMP) ## Build each wheel, install it alone in an empty environment, run its own tests there.
 	@$(BIN)/python scripts/test_packages.py
 
-pocket: $(STAMP) ## Train the pocket model from nothing (under five hours of one core; resumes).
+pocket: $(STAMP) ## Train the pocket model from nothing (about five hours of two shared cores; resumes).
 	@$(MEMORY) $(BIN)/diptych train emoji-pocket-recipe --out runs/pocket
 	@echo "scores: make scores POCKET=runs/pocket/model"
 
