@@ -64,11 +64,14 @@ class HFCausalLM(nn.Module):
         """Score the vocabulary: states [… d] -> [… v], scaled and capped as the family does."""
         config = self.model.config.get_text_config()
         logits = self.model.get_output_embeddings()(states)
-        logits = logits / (getattr(config, "logits_scaling", None) or 1)  # Granite, MiniCPM
+        if less := getattr(config, "logits_scaling", None):  # Granite, MiniCPM
+            logits = logits / less
         for name in ("logit_scale", "lm_head_multiplier"):  # Cohere, Falcon-H1
-            logits = logits * (getattr(config, name, None) or 1)
-        cap = getattr(config, "final_logit_softcapping", None)  # Gemma
-        return logits if cap is None else (logits / cap).tanh() * cap
+            if more := getattr(config, name, None):
+                logits = logits * more
+        if cap := getattr(config, "final_logit_softcapping", None):  # Gemma
+            logits = (logits / cap).tanh() * cap
+        return logits
 
     def new_cache(self) -> Cache:
         """Make an empty key/value cache for incremental decoding."""
