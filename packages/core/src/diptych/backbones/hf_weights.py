@@ -90,7 +90,7 @@ def _other_settings(given: Any, own: Any, path: str = "") -> list[str]:
         if name in given.sub_configs:
             problems += _other_settings(getattr(given, name), getattr(own, name), f"{name}.")
         elif not _ANYWAY.fullmatch(name) and not (path and name == "tie_word_embeddings"):  # the whole model's counts
-            a, b = theirs.get(name), ours[name]
+            a, b = (list(x) if isinstance(x, tuple) else x for x in (theirs.get(name), ours[name]))
             if a != b:
                 problems.append(f"{path}{name}: {a} in the checkpoint, {b} in the spec")
     return problems
