@@ -24,6 +24,7 @@ from diptych.sequences import Sequences
 from diptych.shown import Album, Shown
 from diptych.spec.abilities import must_look
 from diptych.spec.model import GenerateStep, ModelSpec
+from diptych.spec.paths import within
 from diptych.tokenizers.text import TextTokenizer
 from diptych.writing import WholeRows, states_of_written
 
@@ -342,7 +343,7 @@ class Ways:
         """
         for path, why in self.left_out.items():
             for slot in slots:
-                if f"{path}.".startswith(f"{slot}.") or f"{slot}.".startswith(f"{path}."):
+                if within(path, slot) or within(slot, path):
                     raise RequestError(f"this checkpoint left out `{path}` ({why}), and this task needs `{slot}`")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from diptych.assembly import Assembly
 from diptych.checkpoint.folder import is_folder, whole_folder
 from diptych.checkpoint.tensors import fill, own_tensors, read_tensors, write_tensors
-from diptych.errors import CheckpointError, RequestError, SpecError, suggest
+from diptych.errors import CheckpointError, RequestError, SpecError
 from diptych.importing.fetch import fetch, is_hub_id
 from diptych.importing.origin import FOLDER, Origin, read_origin, write_origin
 from diptych.model import UnifiedModel
@@ -24,6 +24,7 @@ from diptych.spec.files import SAVED_SPEC, find_file, read_spec, spec_hash, to_j
 from diptych.spec.model import ModelSpec
 from diptych.spec.named_ids import with_named_ids
 from diptych.spec.numerics import unfollow
+from diptych.spec.paths import suggest_path, within
 from diptych.spec.wiring import resolve
 from diptych.tokenizers.file import FileTokenizer
 from diptych.tokenizers.text import TextTokenizer
@@ -54,11 +55,10 @@ def save(
     to_json(model.spec)  # a part made in code is refused before anything else
     own = own_tensors(model.parts)
     for slot in leave_out:
-        if not any(_inside(key, [slot]) for key in own):
-            known = sorted({".".join(key.split(".")[:i]) for key in own for i in range(1, 5)})
-            raise RequestError(f"leave_out: '{slot}' holds no weights{suggest(slot, known)}")
+        if not any(within(key, slot) for key in own):
+            raise RequestError(f"leave_out: '{slot}' holds no weights{suggest_path(slot, own)}")
     left_out = {**model.left_out, **dict.fromkeys(leave_out, "needed only for training")}
-    kept = {key: value for key, value in own.items() if not _inside(key, left_out)}
+    kept = {key: value for key, value in own.items() if not any(within(key, slot) for slot in left_out)}
     with whole_folder(Path(path), OWN) as folder:
         write_description(folder, model.spec, model.words, left_out, model.origin)
         write_tensors(kept, folder / "model.safetensors", dtype)
@@ -158,7 +158,3 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if version != FORMAT:
         raise CheckpointError(f"{folder} has format {version}, this version of diptych reads format {FORMAT}")
     return manifest
-
-
-def _inside(key: str, paths: Iterable[str]) -> bool:
-    return any(key == path or key.startswith(f"{path}.") for path in paths)

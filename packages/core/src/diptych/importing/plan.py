@@ -11,6 +11,7 @@ from diptych.errors import suggest
 from diptych.importing.facts import TensorFacts
 from diptych.importing.patterns import Pattern
 from diptych.importing.rules import AnyRule, Fresh, Repeat, Rule, Skip
+from diptych.spec.paths import within
 
 
 @frozen
@@ -119,7 +120,7 @@ class _Planner:
         """Make what is wanted and starts as zeros."""
         rules = [rule for rule in self.rules if isinstance(rule, Fresh)]
         for name, facts in (self.targets or {}).items():
-            out = any(_inside(name, path) for path in self.left_out)
+            out = any(within(name, path) for path in self.left_out)
             if not out and any(rule.name.match(name) is not None for rule in rules):
                 self._add(Made(name, facts, ()))
 
@@ -153,7 +154,7 @@ class _Planner:
     def _apply(self, rule: Rule, values: dict[str, str]) -> None:
         names = tuple(each.fill(values) for each in rule.sources)
         targets = [each.fill(values) for each in rule.targets]
-        out = {name: why for name in targets for path, why in self.left_out.items() if _inside(name, path)}
+        out = {name: why for name in targets for path, why in self.left_out.items() if within(name, path)}
         if len(out) == len(targets):
             self.skipped.update(dict.fromkeys(names, next(iter(out.values()))))
             return
@@ -229,7 +230,7 @@ class _Planner:
         for name, wanted in (self.targets or {}).items():
             made = self.made.get(name)
             if made is None:
-                if any(_inside(name, path) for path in self.left_out):
+                if any(within(name, path) for path in self.left_out):
                     continue
                 if self._is_allowed(name):
                     missing.append(name)
@@ -250,10 +251,6 @@ class _Planner:
 
     def _is_allowed(self, name: str) -> bool:
         return any(fnmatchcase(name, each) for each in self.allowed)
-
-
-def _inside(name: str, path: str) -> bool:
-    return name == path or name.startswith(f"{path}.")
 
 
 def _without(shape: tuple[int, ...], axis: int) -> tuple[int, ...]:

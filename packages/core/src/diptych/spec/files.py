@@ -16,6 +16,7 @@ from diptych.errors import OutputError, Problem, SpecError
 from diptych.plugins import registry
 from diptych.spec.model import ModelSpec
 from diptych.spec.part import evolved, fields_of, replace_part, walk_parts
+from diptych.spec.paths import within
 from diptych.spec.structure import structure, unstructure
 
 
@@ -41,7 +42,7 @@ def read_spec(path: str | Path, cls: type = ModelSpec, overrides: Sequence[str] 
     spec = structure(_laid(own, base, overrides, path), cls, str(path))
 
     def folder_of(where: str) -> Path:
-        changed = any(f"{where}.".startswith(f"{each.partition('=')[0]}.") for each in overrides)
+        changed = any(within(where, each.partition("=")[0]) for each in overrides)
         return path.parent if base is None or changed or _says(own, where.split(".")) else below
 
     return anchor_paths(spec, folder_of)

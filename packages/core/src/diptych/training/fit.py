@@ -10,13 +10,14 @@ from torch import Tensor
 from diptych.data.mixture import Mixture
 from diptych.model import UnifiedModel
 from diptych.objectives.batch import Batch
+from diptych.spec.paths import within
 from diptych.spec.recipe import Stage
 
 
 def fit_normalisers(model: UnifiedModel, stage: Stage, mixture: Mixture) -> None:
     """Fit each normaliser that is not fitted yet and whose step this stage trains, on `stage.fit` samples."""
     for step in model.spec.generate:
-        trains = any(path == "generate" or f"{path}.".startswith(f"generate.{step.name}.") for path in stage.train)
+        trains = any(path == "generate" or within(path, f"generate.{step.name}") for path in stage.train)
         if step.normalise is None or not trains:
             continue
         normaliser = model.parts.step(step.name)["normalise"]

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diptych.errors import Problem, SpecError, suggest
+from diptych.errors import Problem, SpecError
+from diptych.spec.paths import suggest_path, within
 from diptych.spec.recipe import Stage
 
 
@@ -25,7 +26,7 @@ def choose_trained(parts: nn.Module, stage: Stage) -> dict[str, nn.Parameter]:
         raise SpecError(problems, "recipe")
     names, trainable = dict(parts.named_parameters()), _trainable(parts)
     for name, parameter in names.items():
-        parameter.requires_grad_(name in trainable and any(_under(name, path) for path in stage.train))
+        parameter.requires_grad_(name in trainable and any(within(name, path) for path in stage.train))
     for module in parts.modules():
         own = list(module.parameters())
         module.train(bool(own) and any(each.requires_grad for each in own))
@@ -40,13 +41,12 @@ def wrong_slots(parts: nn.Module, stage: Stage) -> list[Problem]:
         *(("train", each) for each in stage.train),
         *(("lr_factors", each) for each in stage.lr_factors),
     ]:
-        if any(_under(name, path) for name in trainable):
+        if any(within(name, path) for name in trainable):
             continue
         message = f"'{path}' holds only weights that never train"
-        if not any(_under(name, path) for name in names):
-            known = sorted({".".join(name.split(".")[:i]) for name in names for i in range(1, 5)})
+        if not any(within(name, path) for name in names):
             tops = ", ".join(sorted({name.split(".")[0] for name in names}))
-            message = f"'{path}' holds no weights{suggest(path, known)}; at the top: {tops}"
+            message = f"'{path}' holds no weights{suggest_path(path, names)}; at the top: {tops}"
         problems.append(Problem(f"stages.{stage.name}.{field}", message))
     return problems
 
@@ -55,7 +55,7 @@ def make_optimiser(trained: Mapping[str, nn.Parameter], stage: Stage) -> torch.o
     """Make AdamW: decay on matrices only, learning rates by the stage's factors, of which the longest path counts."""
     groups: dict[tuple[float, float], list[Tensor]] = {}
     for name, parameter in trained.items():
-        near = max((path for path in stage.lr_factors if _under(name, path)), key=len, default=None)
+        near = max((path for path in stage.lr_factors if within(name, path)), key=len, default=None)
         factor = 1.0 if near is None else stage.lr_factors[near]
         decay = stage.weight_decay if parameter.dim() >= 2 else 0.0
         groups.setdefault((factor, decay), []).append(parameter)
@@ -107,7 +107,3 @@ def _trainable(parts: nn.Module) -> set[str]:
     saying: list[Any] = [module for module in parts.modules() if hasattr(module, "fixed_parameters")]
     fixed = {id(each) for module in saying for each in module.fixed_parameters()}
     return {name for name, each in parts.named_parameters() if id(each) not in fixed}
-
-
-def _under(name: str, path: str) -> bool:
-    return name == path or name.startswith(f"{path}.")
