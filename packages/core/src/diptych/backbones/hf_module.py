@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Self
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,13 +16,14 @@ from diptych.backbones.lora_spec import Lora
 from diptych.backbones.positions import positions_of, visible
 from diptych.backbones.roomy_cache import with_room
 from diptych.errors import suggest
+from diptych.precision import ExactBuffers
 
 
 _EVERYWHERE = ("head_dim", "use_cache", "pad_token_id", "bos_token_id", "eos_token_id", "tie_word_embeddings")
 """Fields that a spec always gives, whether or not the family has them."""
 
 
-class HFCausalLM(nn.Module):
+class HFCausalLM(ExactBuffers):
     """A transformers causal language model behind the backbone contract."""
 
     def __init__(
@@ -83,21 +84,12 @@ class HFCausalLM(nn.Module):
         """Copy weights from a transformers folder or hub id; see `fill_from_transformers`."""
         fill_from_transformers(self.model, source, known_ids)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Convert or move everything; rotary frequencies keep their type, as in transformers' own loading.
+    def is_exact(self, name: str) -> bool:
+        """Keep rotary frequencies, as transformers' own loading does.
 
         Rounded to bfloat16 they would turn a word at position 1000 by radians too far.
         """
-        exact = [
-            (module, name, buffer)
-            for module in self.modules()
-            for name, buffer in module.named_buffers(recurse=False)
-            if name.endswith("inv_freq") and not buffer.is_meta
-        ]
-        super()._apply(fn, recurse)
-        for module, name, buffer in exact:
-            setattr(module, name, buffer.to(getattr(module, name).device))
-        return self
+        return name.endswith("inv_freq")
 
     @staticmethod
     def _run(decoder: Any, embeds: Tensor, mask: Tensor, positions: Tensor, cache: Cache | None) -> Tensor:

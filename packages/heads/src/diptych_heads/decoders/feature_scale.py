@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Self
-
 import torch
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from diptych.precision import at_least_float32
+from diptych.precision import ExactBuffers, at_least_float32
 from diptych_heads.draws import normal_like
 
 
 _SLOWEST = 0.01
 
 
-class FeatureScale(nn.Module):
+class FeatureScale(ExactBuffers):
     """Subtracts a running mean and divides by a running standard deviation per channel.
 
     The statistics are buffers, saved with the model. They are plain averages over the first hundred
@@ -49,15 +46,6 @@ class FeatureScale(nn.Module):
         """Normalise `b n c`."""
         scale = self.variance.clamp(min=1e-8).rsqrt()
         return ((at_least_float32(features) - self.mean) * scale).to(features.dtype)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Convert or move the statistics, but never to a shorter type."""
-        before = dict(self.named_buffers())
-        super()._apply(fn, recurse)
-        for name, after in list(self.named_buffers()):
-            if after.dtype.itemsize < before[name].dtype.itemsize:
-                setattr(self, name, before[name].to(after.device))
-        return self
 
 
 def add_noise(features: Tensor, level: float, generator: Generator) -> Tensor:
